@@ -1,0 +1,53 @@
+/*
+ * The second source: the directory itself.
+ *
+ * FUSE calls can block for ever, so exactly one thread per directory and VM
+ * makes them, whatever the number of Repos on it and however often their
+ * supervisors restart: detectors attach to the directory's thread and detach
+ * from it, and nobody ever joins it. It ends by itself when nothing is
+ * attached. A probe that misses its deadline is noticed by the cells' readers
+ * (role.h, rule 4), not by this thread.
+ *
+ * When it looks: `poll_interval_ms` while the stream is up, every second
+ * while it is down, in a burst of 50, 100, 200, 400 ms after a hint, at once
+ * for a check; on inotify events of a plain directory, on IN_UNMOUNT, and on
+ * changes of /proc/self/mountinfo. Its own polls never come more than 20
+ * times a second; checks are not limited (they do no LOOKUP).
+ */
+#ifndef ECTO_LITEFS_MOUNT_SOURCE_H
+#define ECTO_LITEFS_MOUNT_SOURCE_H
+
+#include "status_cell.h"
+
+struct mount_source; /* one attachment of one cell to one directory */
+
+struct mount_source_config {
+    const char* directory;    /* absolute; copied */
+    const char* primary_name; /* the file's name in it, ".primary"; copied */
+    int64_t poll_interval_ms; /* 0 = no timer (:disabled) */
+};
+
+/* Gets the role after a probe that began after the request was made, with
+ * one more condition: ROLE_PRIMARY is only given when that very probe found
+ * mode 0777 (LiteFS mount) or no `.primary` (plain directory); else it is
+ * ROLE_UNKNOWN in its place. Called exactly once, from the mount thread, or
+ * with ROLE_UNKNOWN from mount_source_detach(). Must not block. */
+typedef void (*mount_check_fn)(void* ctx, enum role role);
+
+/* Attach: takes its own reference to the cell, probes at once. 0, -ENOMEM,
+ * -EAGAIN (no thread). */
+int mount_source_attach(const struct mount_source_config* config,
+                        struct status_cell* cell, struct mount_source** source);
+
+/* Detach without waiting for the thread, and free `source`. */
+void mount_source_detach(struct mount_source* source);
+
+/* Look again, in a burst. Safe from any thread, never blocks. */
+void mount_source_hint(struct mount_source* source);
+
+/* Ask for a fresh check. 0, or -EAGAIN when 4,096 requests wait already
+ * (then `done` is not called), or -ENOMEM. */
+int mount_source_check(struct mount_source* source, mount_check_fn done,
+                       void* ctx);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * The one place where both sources meet: the core's only shared mutex.
+ *
+ * Sources post inputs; the cell runs role_step() under its mutex, publishes
+ * the whole status, unlocks, and then gives at most one outstanding "changed"
+ * hint. The mutex is a leaf: nothing else is locked and nothing blocks while
+ * it is held. Readers copy a snapshot; the role alone is one atomic word.
+ *
+ * A cell is reference-counted because a thread that hangs in a FUSE call may
+ * outlive the detector that started it.
+ */
+#ifndef ECTO_LITEFS_STATUS_CELL_H
+#define ECTO_LITEFS_STATUS_CELL_H
+
+#include "role.h"
+
+struct status_cell;
+
+/* Called without the mutex, from any thread of ours. `changed` must not
+ * block. `probe` asks the mount source for a burst. `free` runs once, when
+ * the last reference is gone. All get `ctx`; all may be NULL. */
+struct status_cell_hooks {
+    void (*changed)(void* ctx);
+    void (*free)(void* ctx);
+    void* ctx;
+};
+
+/* 0 and a cell with one reference, or -ENOMEM. The cell owns hooks->ctx from
+ * a successful return on. */
+int status_cell_open(const struct role_config* config,
+                     const struct status_cell_hooks* hooks,
+                     struct status_cell** cell);
+struct status_cell* status_cell_ref(struct status_cell* cell);
+void status_cell_unref(struct status_cell* cell);
+
+/* After this every reader sees ROLE_UNKNOWN for good, inputs are dropped and
+ * no hint is given any more. */
+void status_cell_shut(struct status_cell* cell);
+
+/* Run one input through the step at clock_now_ms(). Returns the effects
+ * (enum role_effect); EFFECT_CHANGED was already hinted. `status_out` may be
+ * NULL; else it gets the status right after this very step. */
+unsigned status_cell_post(struct status_cell* cell,
+                          const struct role_input* input,
+                          struct status* status_out);
+
+/* Keep the newest position of a database (coalesced: last one wins). More
+ * than POSITIONS_MAX databases: the ones that came later are not kept. */
+void status_cell_post_position(struct status_cell* cell,
+                               const struct db_position* position);
+
+/* Wait-free while nothing is due: one atomic load, and a second one of the
+ * deadline. When a deadline has passed it runs the tick first, so a reader
+ * never sees a role whose proof has run out, even when every thread of ours
+ * hangs. */
+enum role status_cell_role(struct status_cell* cell);
+
+/* Copies of the whole status; same guarantee about deadlines. */
+void status_cell_snapshot(struct status_cell* cell, struct status* status);
+/* The same for the owner of the hint: the next change gives a new hint. */
+void status_cell_take(struct status_cell* cell, struct status* status);
+/* Returns how many positions were copied, at the most POSITIONS_MAX. */
+int status_cell_positions(struct status_cell* cell,
+                          struct db_position* positions);
+
+/* When the next tick is due in clock_now_ms() terms, 0 for never. Sources
+ * bound their waits with it. */
+int64_t status_cell_deadline(struct status_cell* cell);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * The first source: LiteFS's event stream, one thread per detector.
+ *
+ * GET /events over HTTP/1.1 with libcurl, lines to event_parse(), inputs to
+ * the cell. The stream has no heartbeat, so GET /info on a second connection
+ * every STREAM_PROBE_MS is the sign of life; one that is not answered within
+ * STREAM_PROBE_TIMEOUT_MS counts as INPUT_STREAM_DOWN and the connection is
+ * dropped. Anything but 200 with an init line is "down" too. Reconnects back
+ * off from 50 ms to 1 s with jitter; a body that ended properly means that we
+ * fell 1,024 events behind and reconnects at once, but through the same
+ * backoff, so that a server that always ends at once makes no busy loop.
+ * Redirects are not followed. A line longer than 1 MiB is dropped and the
+ * stream goes on with the next line.
+ */
+#ifndef ECTO_LITEFS_STREAM_SOURCE_H
+#define ECTO_LITEFS_STREAM_SOURCE_H
+
+#include "status_cell.h"
+
+enum {
+    STREAM_CONNECT_TIMEOUT_MS = 1000,
+    STREAM_PROBE_MS = 5000,
+    STREAM_PROBE_TIMEOUT_MS = 2000,
+    STREAM_LINE_MAX = 1 << 20,
+};
+
+struct stream_source;
+
+/* Called from the stream thread when the mount should be looked at again
+ * (after every down, and when a step asked for a probe). Must not block. */
+typedef void (*stream_hint_fn)(void* ctx);
+
+/*
+ * Start the thread. `url` is copied; the /info URL is the same with its last
+ * path segment replaced. Takes its own reference to the cell. 0, -ENOMEM,
+ * -EAGAIN (no thread) or -EINVAL (curl does not accept the URL).
+ */
+int stream_source_open(const char* url, struct status_cell* cell,
+                       stream_hint_fn hint, void* hint_ctx,
+                       struct stream_source** source);
+
+/* Ask the thread to end and wait for it: it never blocks longer than one
+ * curl_multi_poll wake-up, so this returns within milliseconds. `hint` is
+ * not called any more after it returns. */
+void stream_source_close(struct stream_source* source);
+
+#endif
