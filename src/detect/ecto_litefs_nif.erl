@@ -9,6 +9,7 @@
 -module(ecto_litefs_nif).
 
 -export([available/0]).
+-export([unavailable_reason/0]).
 -export([open/1]).
 -export([close/1]).
 -export([role/1]).
@@ -21,6 +22,7 @@
 -export([nothing/0]).
 
 -export_type([handle/0]).
+-export_type([open_error/0]).
 -export_type([role/0]).
 -export_type([options/0]).
 -export_type([snapshot/0]).
@@ -30,6 +32,9 @@
 -on_load(load/0).
 
 -opaque handle() :: reference().
+
+-type open_error() ::
+        bad_path | bad_url | no_memory | no_thread.
 
 -type role() :: primary | replica | no_primary | unknown | not_litefs.
 
@@ -55,3 +60,97 @@
           reconnect := false | {pending, non_neg_integer()},
           positions := #{binary() => {TxId :: non_neg_integer(),
                                       Checksum :: non_neg_integer()}}}.
+
+-define(LIBRARY, {?MODULE, library}).
+
+%% A library that cannot be loaded must not stop the module from loading, or
+%% an application without LiteFS would not start in a slim image. Whoever
+%% wants to call the rest asks available/0 first.
+load() ->
+    persistent_term:put(?LIBRARY, load_library()),
+    ok.
+
+load_library() ->
+    case code:priv_dir(ecto_litefs) of
+        {error, bad_name} ->
+            {error, "the application ecto_litefs is not in the code path"};
+        Dir ->
+            case erlang:load_nif(filename:join(Dir, ?MODULE_STRING), 0) of
+                ok -> ok;
+                {error, {_Reason, Text}} -> {error, Text}
+            end
+    end.
+
+-spec available() -> boolean().
+available() ->
+    persistent_term:get(?LIBRARY) =:= ok.
+
+%% One sentence that says why available/0 is false and what to do.
+-spec unavailable_reason() -> binary().
+unavailable_reason() ->
+    case {persistent_term:get(?LIBRARY), os:type()} of
+        {ok, _Type} ->
+            <<"the native part of ecto_litefs is loaded">>;
+        {{error, Text}, {unix, linux}} ->
+            unicode:characters_to_binary(
+              ["the native part of ecto_litefs cannot be loaded (", Text,
+               "); on Debian it needs the packages libcurl4 and libjansson4"
+               " at run time"]);
+        {{error, _Text}, _Type} ->
+            <<"LiteFS exists on Linux only, so the native part of "
+              "ecto_litefs is not built on this system">>
+    end.
+
+%% Starts watching. The calling process owns the handle: it gets the changed
+%% messages, and its death closes the handle.
+-spec open(options()) -> {ok, handle()} | {error, {open_error(), binary()}}.
+open(_Options) ->
+    not_loaded().
+
+%% The role is unknown from here on. Returns at once, also when LiteFS hangs.
+-spec close(handle()) -> ok.
+close(_Handle) ->
+    not_loaded().
+
+-spec role(handle()) -> role().
+role(_Handle) ->
+    not_loaded().
+
+-spec snapshot(handle()) -> snapshot().
+snapshot(_Handle) ->
+    not_loaded().
+
+%% snapshot/1 for the owner: the next change gives a new changed message.
+-spec take(handle()) -> snapshot().
+take(_Handle) ->
+    not_loaded().
+
+%% Asks for a look at the directory that begins after this call. `busy`: too
+%% many wait already; nothing will be sent.
+-spec check(handle(), reference()) -> ok | {error, busy | closed}.
+check(_Handle, _Ref) ->
+    not_loaded().
+
+%% Look at the directory soon.
+-spec hint(handle()) -> ok.
+hint(_Handle) ->
+    not_loaded().
+
+-spec set_manual(handle(), primary | replica | none) ->
+          ok | {error, managed_by_litefs | closed}.
+set_manual(_Handle, _Role) ->
+    not_loaded().
+
+%% The pool was told to reconnect: hands back the number of snapshot/1.
+-spec reconnected(handle(), non_neg_integer()) -> ok.
+reconnected(_Handle, _Epoch) ->
+    not_loaded().
+
+%% Does nothing: what a call into C costs, for the benchmark.
+-spec nothing() -> ok.
+nothing() ->
+    not_loaded().
+
+-spec not_loaded() -> no_return().
+not_loaded() ->
+    erlang:nif_error(not_loaded).
