@@ -1,0 +1,145 @@
+#include "event.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* Numbers are read as reals because none of them matters to us, and an
+ * integer of more than 63 bits must not spoil the line. */
+enum { JSON_FLAGS = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL };
+
+static bool blank(const char* line, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (!strchr(" \t\r", line[i]) || line[i] == '\0')
+            return false;
+    }
+    return true;
+}
+
+static bool nesting_bounded(const char* line, size_t size)
+{
+    int depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < size; i++) {
+        char c = line[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']'))
+            depth--;
+        if (depth > EVENT_DEPTH_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* A string without control characters; NULL for anything else. */
+static const char* text(const json_t* value)
+{
+    const char* string = json_string_value(value);
+    if (!string)
+        return NULL;
+    for (size_t i = 0; i < json_string_length(value); i++) {
+        unsigned char c = (unsigned char)string[i];
+        if (c < 0x20 || c == 0x7f)
+            return NULL;
+    }
+    return string;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return -1;
+}
+
+/* Exactly 16 lower-case hex digits, as LiteFS writes them. */
+static bool parse_hex(const json_t* value, uint64_t* number)
+{
+    const char* string = json_string_value(value);
+    if (!string || json_string_length(value) != 16)
+        return false;
+    *number = 0;
+    for (int i = 0; i < 16; i++) {
+        int digit = hex_digit(string[i]);
+        if (digit < 0)
+            return false;
+        *number = *number << 4 | (uint64_t)digit;
+    }
+    return true;
+}
+
+static void parse_primary(const json_t* data, enum event_type type,
+                          struct event* event)
+{
+    const json_t* is_primary = json_object_get(data, "isPrimary");
+    const json_t* hostname = json_object_get(data, "hostname");
+    const char* name = hostname ? text(hostname) : "";
+
+    if (!json_is_boolean(is_primary) || !name || strlen(name) > HOSTNAME_MAX)
+        return;
+    event->type = type;
+    event->primary.is_primary = json_is_true(is_primary);
+    memcpy(event->primary.hostname, name, strlen(name) + 1);
+}
+
+static void parse_tx(const json_t* root, const json_t* data,
+                     struct event* event)
+{
+    const char* db = text(json_object_get(root, "db"));
+    struct db_position position = {.db = ""};
+
+    if (!db || *db == '\0' ||
+        !parse_hex(json_object_get(data, "txID"), &position.txid) ||
+        !parse_hex(json_object_get(data, "postApplyChecksum"),
+                   &position.checksum))
+        return;
+    if (strlen(db) > DB_NAME_MAX) {
+        event->type = EVENT_IGNORED;
+        return;
+    }
+    memcpy(position.db, db, strlen(db) + 1);
+    event->type = EVENT_TX;
+    event->position = position;
+}
+
+static void parse_object(const json_t* root, struct event* event)
+{
+    const char* type = text(json_object_get(root, "type"));
+    const json_t* data = json_object_get(root, "data");
+
+    if (!type)
+        return;
+    if (!strcmp(type, "init"))
+        parse_primary(data, EVENT_INIT, event);
+    else if (!strcmp(type, "primaryChange"))
+        parse_primary(data, EVENT_PRIMARY_CHANGE, event);
+    else if (!strcmp(type, "tx"))
+        parse_tx(root, data, event);
+    else
+        event->type = EVENT_IGNORED;
+}
+
+void event_parse(const char* line, size_t size, struct event* event)
+{
+    memset(event, 0, sizeof(*event));
+    event->type = EVENT_MALFORMED;
+    if (blank(line, size)) {
+        event->type = EVENT_IGNORED;
+        return;
+    }
+    if (!nesting_bounded(line, size))
+        return;
+    json_t* root = json_loadb(line, size, JSON_FLAGS, NULL);
+    if (!root)
+        return;
+    parse_object(root, event);
+    json_decref(root);
+}
