@@ -21,7 +21,8 @@ say() {
 
 # sum FILE: "passed failed skipped" over every runner's own summary.
 #   libcheck  100%: Checks: 12, Failures: 0, Errors: 0
-#   EUnit     12 tests, 0 failures, 1 skipped, 1 cancelled
+#   EUnit     All 12 tests passed. | Test passed. | Failed: 1.  Skipped: 0.  Passed: 11.
+#             12 tests, 0 failures, 1 skipped, 1 cancelled
 #   CT        All 12 tests passed. | Failed 1 tests. Skipped 2 (1, 1) tests. Passed 9 tests.
 #   ours      12 passed, 0 failed, 0 skipped
 sum() {
@@ -43,7 +44,13 @@ sum() {
         p += number($0, "[0-9]+ test") - number($0, "[0-9]+ failure") - skip
         f += bad; s += skip; next
     }
-    /^All [0-9]+ tests passed\./ { p += number($0, "[0-9]+ tests"); next }
+    /^ *(All )?[0-9]+ tests passed\./ { p += number($0, "[0-9]+ tests"); next }
+    /^ *Test passed\./ { p += 1; next }
+    /^ *Failed: [0-9]+\. +Skipped: [0-9]+\. +Passed: [0-9]+\./ {
+        p += number($0, "Passed: [0-9]+"); f += number($0, "Failed: [0-9]+")
+        s += number($0, "Skipped: [0-9]+"); next
+    }
+    /^One or more tests were cancelled\./ { f += 1; next }
     /^(Failed|Skipped|Passed) [0-9]+ .*tests\./ {
         p += number($0, "Passed [0-9]+"); f += number($0, "Failed [0-9]+")
         s += number($0, "Skipped [0-9]+"); next
