@@ -1,0 +1,108 @@
+%% The eight write functions of the stand-in Repo: how Ecto turns a struct or a
+%% changeset into a statement, and its failure into a value or an exception.
+-module(ecto_litefs_test_write).
+
+-export([run/3]).
+
+-spec run(module(), atom(), map()) -> term().
+run(Repo, 'insert!', Resource) -> bang(insert, run(Repo, insert, Resource));
+run(Repo, 'update!', Resource) -> bang(update, run(Repo, update, Resource));
+run(Repo, 'delete!', Resource) -> bang(delete, run(Repo, delete, Resource));
+run(Repo, 'insert_or_update!', #{data := Item} = Changeset) ->
+    bang(insert_or_update(Item), run(Repo, insert_or_update, Changeset));
+run(Repo, insert_or_update, #{data := Item} = Changeset) ->
+    run(Repo, insert_or_update(Item), Changeset);
+run(Repo, Action, #{'__struct__' := 'Elixir.Ecto.Changeset'} = Changeset) ->
+    changeset(Repo, Action, Changeset#{action := Action, repo := Repo});
+run(Repo, insert, #{name := Name, value := Value} = Item) ->
+    New = Item#{name := nil, value := nil},
+    run(Repo, insert, changes(New, #{name => Name, value => Value}));
+run(Repo, delete, Item) ->
+    run(Repo, delete, changes(Item, #{})).
+
+%% As Ecto makes of a bare struct: nothing is validated.
+changes(Item, Changes) ->
+    (ecto_litefs_test_item:changeset(Item, #{}))
+        #{changes := Changes, errors := [], 'valid?' := true}.
+
+insert_or_update(Item) ->
+    case ecto_litefs_test_item:state(Item) of
+        built -> insert;
+        loaded -> update
+    end.
+
+bang(_, {ok, Item}) ->
+    Item;
+bang(Action, {error, Changeset}) ->
+    raise('Elixir.Ecto.InvalidChangesetError',
+          #{action => Action, changeset => Changeset}).
+
+changeset(_Repo, _Action, #{'valid?' := false} = Changeset) ->
+    {error, Changeset};
+changeset(Repo, Action, #{prepare := []} = Changeset) ->
+    statement(Repo, Action, Changeset);
+changeset(Repo, Action, #{prepare := Prepare} = Changeset) ->
+    Transaction =
+        fun() ->
+                Prepared = lists:foldr(fun(Fun, C) -> Fun(C) end,
+                                       Changeset#{prepare := []}, Prepare),
+                case statement(Repo, Action, Prepared) of
+                    {ok, Item} -> Item;
+                    {error, Error} -> Repo:rollback(Error)
+                end
+        end,
+    Repo:transaction(Transaction).
+
+statement(Repo, Action, Changeset) ->
+    try {ok, execute(Repo, Action, Changeset)}
+    catch
+        error:#{message := <<"UNIQUE constraint failed:", _/binary>>} ->
+            unique_violation(Action, Changeset)
+    end.
+
+execute(Repo, insert, Changeset) ->
+    Item = ecto_litefs_test_item:apply_changes(Changeset, loaded),
+    #{name := Name, value := Value} = Item,
+    {rowid, Id} = sql(Repo, "INSERT INTO items (name, value) VALUES (?, ?)",
+                      [Name, Value]),
+    Item#{id := Id};
+execute(_Repo, update, #{changes := Changes, data := Item}) when Changes =:= #{} ->
+    Item;
+execute(Repo, update, Changeset) ->
+    Item = ecto_litefs_test_item:apply_changes(Changeset, loaded),
+    #{id := Id, name := Name, value := Value} = Item,
+    one(Repo, Changeset, "UPDATE items SET name = ?, value = ? WHERE id = ? "
+        "RETURNING id", [Name, Value, Id]),
+    Item;
+execute(Repo, delete, #{data := #{id := Id}} = Changeset) ->
+    one(Repo, Changeset, "DELETE FROM items WHERE id = ? RETURNING id", [Id]),
+    ecto_litefs_test_item:apply_changes(Changeset, deleted).
+
+one(Repo, #{action := Action} = Changeset, Sql, Params) ->
+    case sql(Repo, Sql, Params) of
+        [_, {rows, [_]}] -> ok;
+        [_, {rows, []}] ->
+            raise('Elixir.Ecto.StaleEntryError',
+                  #{changeset => Changeset, action => Action,
+                    message => <<"attempted to change a stale struct">>})
+    end.
+
+sql(Repo, Sql, Params) ->
+    ecto_litefs_test_repo:sql(Repo, Sql, [to_null(Param) || Param <- Params]).
+
+to_null(nil) -> null;
+to_null(Param) -> Param.
+
+unique_violation(Action, #{constraints := []}) ->
+    raise('Elixir.Ecto.ConstraintError',
+          #{type => unique, constraint => <<"items_name_index">>,
+            action => Action,
+            message => <<"constraint error when attempting to write">>});
+unique_violation(_Action, #{constraints := [Constraint | _]} = Changeset) ->
+    #{type := Type, field := Field, constraint := Name,
+      error_message := Message} = Constraint,
+    Error = {Message, [{constraint, Type}, {constraint_name, Name}]},
+    {error, ecto_litefs_test_item:add_error(Changeset, Field, Error)}.
+
+raise(Struct, Fields) ->
+    error(Fields#{'__struct__' => Struct, '__exception__' => true}).
