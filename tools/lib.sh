@@ -146,7 +146,7 @@ step_tests() {
         return 0
     fi
     local reason
-    reason=$(grep -i -m 1 -o 'skipped: .*' "$log") || true
+    reason=$(grep -i -m 1 -E '^skipped: [^0-9]' "$log") || true
     if [ -n "$reason" ]; then
         say "   SKIPPED, ${reason#*: }"
         skip_reasons+=("$title: ${reason#*: }")
