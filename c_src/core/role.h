@@ -15,11 +15,14 @@
  *     for the role (EFFECT_PROBE asks for another).
  *  4. Evidence has a life: the stream's ends with the stream, the mount's
  *     one second after the stream went down unless it is renewed, and both
- *     when a probe misses its deadline.
+ *     when a probe misses its deadline. A sample is as old as the moment at
+ *     which its first system call began.
  *  5. replica -> no_primary only after grace_ms, because LiteFS drops the
  *     primary's name for a second on every reconnect.
  *  6. While reconnect_pending, the role is unknown: SQLite handles may point
  *     at a file that the mount hides.
+ *  7. A directory that is no LiteFS mount is `.primary` and manual roles'
+ *     business, as the mode says, and unknown once LiteFS was seen there.
  */
 #ifndef ECTO_LITEFS_ROLE_H
 #define ECTO_LITEFS_ROLE_H
@@ -93,7 +96,7 @@ struct role_config {
 
 /* What the caller must do after a step, beside publishing. */
 enum role_effect {
-    EFFECT_CHANGED = 1u << 0, /* the status differs from the last one */
+    EFFECT_CHANGED = 1u << 0, /* the status differs by more than its lag */
     EFFECT_PROBE = 1u << 1,   /* look at the mount again, in a burst */
 };
 
@@ -104,22 +107,26 @@ struct role_state {
     struct status status;
 
     /* stream half */
+    bool stream_answers;  /* something that calls itself LiteFS is connected */
     bool stream_has_role; /* an init or primaryChange came on this stream */
     bool stream_is_primary;
     char stream_hostname[HOSTNAME_MAX + 1];
-    int64_t stream_at_ms;   /* time of that event */
+    int64_t stream_at_ms;   /* time of the latest such event, for ever */
     int64_t stream_down_ms; /* when the stream went down, 0 while up */
-    char litefs_id[17];
+    char litefs_id[17];     /* the last one given */
 
     /* mount half */
     bool mount_has_sample;
+    bool sample_expired; /* its life is over until another one comes */
     struct mount_sample sample;
     int64_t probe_started_ms; /* 0 while no probe runs */
-    uint64_t mnt_id;          /* identity of the mount last seen */
+    bool probe_overdue;       /* it missed its deadline and is not back */
+    bool has_mount;           /* mnt_id and dev are those of a live mount */
+    uint64_t mnt_id;
     uint64_t dev;
 
     enum manual_role manual;
-    int64_t replica_seen_ms; /* last proof of a named primary, for grace */
+    int64_t grace_end_ms; /* replica is held until then, 0 = not held */
 };
 
 void role_init(struct role_state* state, const struct role_config* config,
@@ -127,12 +134,15 @@ void role_init(struct role_state* state, const struct role_config* config,
 
 /*
  * Apply one input. `now_ms` never goes back. Afterwards state->status is what
- * must be published. Returns a set of enum role_effect bits.
+ * must be published. Returns a set of enum role_effect bits. The generation
+ * grows with every difference; a new lag alone is no EFFECT_CHANGED, because
+ * who wants the lag polls for it and would else be woken by every sample.
  */
 unsigned role_step(struct role_state* state, const struct role_input* input,
                    int64_t now_ms);
 
-/* The time at which an INPUT_TICK would change the status, or 0 for never. */
+/* The time at which an INPUT_TICK may change the status, or 0 for never. Any
+ * step at or after it moves it on. */
 int64_t role_deadline(const struct role_state* state);
 
 /* Lower-case names, as in the documentation: "primary", "not_litefs", ... */
