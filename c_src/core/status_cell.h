@@ -4,7 +4,8 @@
  * Sources post inputs; the cell runs role_step() under its mutex, publishes
  * the whole status, unlocks, and then gives at most one outstanding "changed"
  * hint. The mutex is a leaf: nothing else is locked and nothing blocks while
- * it is held. Readers copy a snapshot; the role alone is one atomic word.
+ * it is held. Readers copy a snapshot; the role alone, with the time until
+ * which it holds, is one atomic word.
  *
  * A cell is reference-counted because a thread that hangs in a FUSE call may
  * outlive the detector that started it.
@@ -16,9 +17,10 @@
 
 struct status_cell;
 
-/* Called without the mutex, from any thread of ours. `changed` must not
- * block. `probe` asks the mount source for a burst. `free` runs once, when
- * the last reference is gone. All get `ctx`; all may be NULL. */
+/* Called without the mutex. `changed` must not block; it is called from the
+ * threads that post and never from one that reads, so that a NIF needs no
+ * environment of a caller for it. `free` runs once, when the last reference
+ * is gone, in the thread that gave it up. Both get `ctx`; both may be NULL. */
 struct status_cell_hooks {
     void (*changed)(void* ctx);
     void (*free)(void* ctx);
@@ -34,7 +36,8 @@ struct status_cell* status_cell_ref(struct status_cell* cell);
 void status_cell_unref(struct status_cell* cell);
 
 /* After this every reader sees ROLE_UNKNOWN for good, inputs are dropped and
- * no hint is given any more. */
+ * no new hint is given. One that another thread has just decided to give may
+ * still arrive; `ctx` lives as long as that thread's reference. */
 void status_cell_shut(struct status_cell* cell);
 
 /* Run one input through the step at clock_now_ms(). Returns the effects
@@ -49,10 +52,10 @@ unsigned status_cell_post(struct status_cell* cell,
 void status_cell_post_position(struct status_cell* cell,
                                const struct db_position* position);
 
-/* Wait-free while nothing is due: one atomic load, and a second one of the
- * deadline. When a deadline has passed it runs the tick first, so a reader
- * never sees a role whose proof has run out, even when every thread of ours
- * hangs. */
+/* Wait-free while nothing is due: one atomic load and a look at the clock.
+ * When a deadline has passed it runs the tick first, so a reader never sees a
+ * role whose proof has run out, even when every thread of ours hangs. The
+ * hint about what such a tick changed comes with the next post. */
 enum role status_cell_role(struct status_cell* cell);
 
 /* Copies of the whole status; same guarantee about deadlines. */

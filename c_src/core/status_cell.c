@@ -1,0 +1,237 @@
+#include "status_cell.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+struct status_cell {
+    pthread_mutex_t mutex; /* guards all down to `shut` */
+    struct role_state state;
+    struct db_position positions[POSITIONS_MAX];
+    int position_count;
+    bool changed; /* something that the owner was not hinted about */
+    bool hinted;  /* a hint is out and status_cell_take() was not called */
+    bool shut;
+
+    /* Written by whoever holds the mutex, read by every thread without it:
+     * deadline << 3 | role. Both in one word, so that no reader can pair a
+     * role with the deadline of another one. Relaxed is enough: a reader
+     * follows no pointer and reads no other memory because of it, and a
+     * single atomic never goes back, so whoever was told of a post by any
+     * other means sees that post's word or a later one. */
+    _Atomic uint64_t word;
+
+    atomic_uint references;
+    struct status_cell_hooks hooks; /* never changes */
+};
+
+enum { ROLE_BITS = 3, ROLE_MASK = (1 << ROLE_BITS) - 1 };
+
+static uint64_t word_load(struct status_cell* cell)
+{
+    return atomic_load_explicit(&cell->word, memory_order_relaxed);
+}
+
+static enum role word_role(uint64_t word)
+{
+    return (enum role)(word & ROLE_MASK);
+}
+
+static int64_t word_deadline(uint64_t word)
+{
+    return (int64_t)(word >> ROLE_BITS);
+}
+
+static bool is_due(int64_t deadline, int64_t now_ms)
+{
+    return deadline != 0 && now_ms >= deadline;
+}
+
+/* With the mutex. */
+static void publish(struct status_cell* cell)
+{
+    int64_t deadline = cell->shut ? 0 : role_deadline(&cell->state);
+    uint64_t word =
+        (uint64_t)deadline << ROLE_BITS | (uint64_t)cell->state.status.role;
+    atomic_store_explicit(&cell->word, word, memory_order_relaxed);
+}
+
+/* With the mutex, which also keeps the time from going back between steps. */
+static unsigned step(struct status_cell* cell, const struct role_input* input)
+{
+    if (cell->shut)
+        return 0;
+    unsigned effects = role_step(&cell->state, input, clock_now_ms());
+    if (effects & EFFECT_CHANGED)
+        cell->changed = true;
+    publish(cell);
+    return effects;
+}
+
+/* With the mutex. */
+static void tick_if_due(struct status_cell* cell)
+{
+    static const struct role_input tick = {.type = INPUT_TICK};
+    if (is_due(word_deadline(word_load(cell)), clock_now_ms()))
+        step(cell, &tick);
+}
+
+/* With the mutex: whether the caller must give the hint after unlocking. */
+static bool claim_hint(struct status_cell* cell)
+{
+    if (!cell->changed || cell->hinted || cell->shut)
+        return false;
+    cell->changed = false;
+    cell->hinted = true;
+    return true;
+}
+
+int status_cell_open(const struct role_config* config,
+                     const struct status_cell_hooks* hooks,
+                     struct status_cell** cell)
+{
+    struct status_cell* new = calloc(1, sizeof *new);
+    if (!new)
+        return -ENOMEM;
+    if (pthread_mutex_init(&new->mutex, NULL) != 0) {
+        free(new);
+        return -ENOMEM;
+    }
+    if (hooks)
+        new->hooks = *hooks;
+    role_init(&new->state, config, clock_now_ms());
+    atomic_init(&new->references, 1);
+    atomic_init(&new->word, 0);
+    publish(new);
+    *cell = new;
+    return 0;
+}
+
+struct status_cell* status_cell_ref(struct status_cell* cell)
+{
+    /* Relaxed: who takes a reference has one already, or was handed the cell
+     * by a thread that has. */
+    atomic_fetch_add_explicit(&cell->references, 1, memory_order_relaxed);
+    return cell;
+}
+
+void status_cell_unref(struct status_cell* cell)
+{
+    /* Release: what this thread did with the cell is over. Acquire: the last
+     * one sees that of all others before it frees. */
+    if (atomic_fetch_sub_explicit(&cell->references, 1, memory_order_acq_rel) !=
+        1)
+        return;
+    struct status_cell_hooks hooks = cell->hooks;
+    pthread_mutex_destroy(&cell->mutex);
+    free(cell);
+    if (hooks.free)
+        hooks.free(hooks.ctx);
+}
+
+void status_cell_shut(struct status_cell* cell)
+{
+    pthread_mutex_lock(&cell->mutex);
+    if (!cell->shut) {
+        struct status* status = &cell->state.status;
+        cell->shut = true;
+        status->role = ROLE_UNKNOWN;
+        status->source = SOURCE_NONE;
+        status->hostname[0] = '\0';
+        status->since_ms = clock_now_ms();
+        status->generation++;
+        publish(cell);
+    }
+    pthread_mutex_unlock(&cell->mutex);
+}
+
+unsigned status_cell_post(struct status_cell* cell,
+                          const struct role_input* input,
+                          struct status* status_out)
+{
+    pthread_mutex_lock(&cell->mutex);
+    unsigned effects = step(cell, input);
+    bool hint = claim_hint(cell);
+    if (status_out)
+        *status_out = cell->state.status;
+    pthread_mutex_unlock(&cell->mutex);
+
+    if (hint && cell->hooks.changed)
+        cell->hooks.changed(cell->hooks.ctx);
+    return effects;
+}
+
+static struct db_position* position_slot(struct status_cell* cell,
+                                         const char* db)
+{
+    for (int i = 0; i < cell->position_count; i++)
+        if (strncmp(cell->positions[i].db, db, DB_NAME_MAX) == 0)
+            return &cell->positions[i];
+    if (cell->position_count == POSITIONS_MAX)
+        return NULL;
+    return &cell->positions[cell->position_count++];
+}
+
+void status_cell_post_position(struct status_cell* cell,
+                               const struct db_position* position)
+{
+    pthread_mutex_lock(&cell->mutex);
+    struct db_position* slot =
+        cell->shut ? NULL : position_slot(cell, position->db);
+    if (slot) {
+        *slot = *position;
+        slot->db[DB_NAME_MAX] = '\0';
+    }
+    pthread_mutex_unlock(&cell->mutex);
+}
+
+enum role status_cell_role(struct status_cell* cell)
+{
+    uint64_t word = word_load(cell);
+    if (is_due(word_deadline(word), clock_now_ms())) {
+        pthread_mutex_lock(&cell->mutex);
+        tick_if_due(cell);
+        word = word_load(cell);
+        pthread_mutex_unlock(&cell->mutex);
+    }
+    return word_role(word);
+}
+
+void status_cell_snapshot(struct status_cell* cell, struct status* status)
+{
+    pthread_mutex_lock(&cell->mutex);
+    tick_if_due(cell);
+    *status = cell->state.status;
+    pthread_mutex_unlock(&cell->mutex);
+}
+
+void status_cell_take(struct status_cell* cell, struct status* status)
+{
+    pthread_mutex_lock(&cell->mutex);
+    tick_if_due(cell);
+    /* The owner is about to see all there is, and every change from here on
+     * needs this mutex: a hint given earlier loses nothing by being spent. */
+    cell->changed = false;
+    cell->hinted = false;
+    *status = cell->state.status;
+    pthread_mutex_unlock(&cell->mutex);
+}
+
+int status_cell_positions(struct status_cell* cell,
+                          struct db_position* positions)
+{
+    pthread_mutex_lock(&cell->mutex);
+    int count = cell->position_count;
+    memcpy(positions, cell->positions, (size_t)count * sizeof *positions);
+    pthread_mutex_unlock(&cell->mutex);
+    return count;
+}
+
+int64_t status_cell_deadline(struct status_cell* cell)
+{
+    return word_deadline(word_load(cell));
+}
