@@ -9,8 +9,12 @@
  * off from 50 ms to 1 s with jitter; a body that ended properly means that we
  * fell 1,024 events behind and reconnects at once, but through the same
  * backoff, so that a server that always ends at once makes no busy loop.
- * Redirects are not followed. A line longer than 1 MiB is dropped and the
- * stream goes on with the next line.
+ * Redirects are not followed. A malformed line, and one longer than 1 MiB, is
+ * dropped and counted, and the stream goes on with the next line.
+ *
+ * INPUT_STREAM_OPENED is posted with the init line and not before: another
+ * program's 200 must not look like LiteFS. INPUT_STREAM_DOWN is posted once
+ * for each time that the stream goes down, not for every failed attempt.
  */
 #ifndef ECTO_LITEFS_STREAM_SOURCE_H
 #define ECTO_LITEFS_STREAM_SOURCE_H
@@ -19,8 +23,11 @@
 
 enum {
     STREAM_CONNECT_TIMEOUT_MS = 1000,
+    STREAM_HEADERS_TIMEOUT_MS = 2000, /* LiteFS listens before it serves */
+    STREAM_INIT_TIMEOUT_MS = 2000,    /* from the headers to the init line */
     STREAM_PROBE_MS = 5000,
     STREAM_PROBE_TIMEOUT_MS = 2000,
+    STREAM_WAIT_MAX_MS = 1000, /* another thread may set a nearer deadline */
     STREAM_LINE_MAX = 1 << 20,
 };
 
@@ -43,5 +50,14 @@ int stream_source_open(const char* url, struct status_cell* cell,
  * curl_multi_poll wake-up, so this returns within milliseconds. `hint` is
  * not called any more after it returns. */
 void stream_source_close(struct stream_source* source);
+
+/* What was seen since the source was opened; from any thread. */
+struct stream_counters {
+    uint64_t attempts;  /* GETs of /events that were begun */
+    uint64_t malformed; /* lines that were no valid event */
+    uint64_t too_long;  /* lines above STREAM_LINE_MAX */
+};
+void stream_source_counters(struct stream_source* source,
+                            struct stream_counters* counters);
 
 #endif

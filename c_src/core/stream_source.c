@@ -1,0 +1,334 @@
+#include "stream_source.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "event.h"
+#include "http_stream.h"
+#include "line_reader.h"
+
+struct stream_source {
+    struct status_cell* cell;
+    stream_hint_fn hint;
+    void* hint_ctx;
+    pthread_t thread;
+    atomic_bool stopping;
+    atomic_uint_fast64_t attempts;
+    atomic_uint_fast64_t malformed;
+    atomic_uint_fast64_t too_long;
+
+    /* From here on the thread's own. Times are 0 where nothing is due. */
+    struct http_stream* http;
+    struct line_reader lines;
+    struct backoff backoff;
+    uint32_t random;
+    char litefs_id[17];
+    bool posted_down;     /* the cell knows that the stream is down */
+    int64_t live_ms;      /* when the init line came */
+    int64_t connect_ms;   /* next attempt */
+    int64_t init_due_ms;  /* the init line must have come */
+    int64_t probe_due_ms; /* next GET of /info */
+};
+
+/* --- towards the cell --------------------------------------------------- */
+
+static void give_hint(struct stream_source* source)
+{
+    if (source->hint)
+        source->hint(source->hint_ctx);
+}
+
+static void post(struct stream_source* source, const struct role_input* input)
+{
+    if (status_cell_post(source->cell, input, NULL) & EFFECT_PROBE)
+        give_hint(source);
+}
+
+static void post_opened(struct stream_source* source)
+{
+    struct role_input input = {.type = INPUT_STREAM_OPENED};
+
+    memcpy(input.opened.litefs_id, source->litefs_id,
+           sizeof(input.opened.litefs_id));
+    source->posted_down = false;
+    post(source, &input);
+}
+
+static void post_primary(struct stream_source* source,
+                         const struct event* event)
+{
+    struct role_input input = {.type = INPUT_STREAM_PRIMARY};
+
+    input.primary.is_primary = event->primary.is_primary;
+    memcpy(input.primary.hostname, event->primary.hostname,
+           sizeof(input.primary.hostname));
+    post(source, &input);
+}
+
+static void post_down(struct stream_source* source)
+{
+    if (source->posted_down)
+        return;
+    source->posted_down = true;
+    post(source, &(struct role_input){.type = INPUT_STREAM_DOWN});
+    give_hint(source);
+}
+
+/* --- the connection ----------------------------------------------------- */
+
+/* A generator of its own: rand() is the VM's, and jitter needs no quality. */
+static uint32_t next_random(struct stream_source* source)
+{
+    source->random = source->random * 1664525u + 1013904223u;
+    return source->random >> 8;
+}
+
+/* The stream is of no use any more: say so, and try again later. */
+static void go_down(struct stream_source* source)
+{
+    int64_t now_ms = clock_now_ms();
+    int64_t good_ms = source->live_ms ? now_ms - source->live_ms : 0;
+
+    http_stream_drop(source->http);
+    line_reader_reset(&source->lines);
+    source->live_ms = 0;
+    source->init_due_ms = 0;
+    source->probe_due_ms = 0;
+    source->connect_ms =
+        now_ms + backoff_next(&source->backoff, good_ms, next_random(source));
+    post_down(source);
+}
+
+static void connect_now(struct stream_source* source)
+{
+    source->connect_ms = 0;
+    atomic_fetch_add(&source->attempts, 1);
+    if (http_stream_connect(source->http) < 0)
+        go_down(source);
+}
+
+static void probe_now(struct stream_source* source)
+{
+    source->probe_due_ms = 0;
+    if (http_stream_probe(source->http) < 0)
+        go_down(source);
+}
+
+static bool on_opened(void* ctx, const char* litefs_id)
+{
+    struct stream_source* source = ctx;
+
+    memcpy(source->litefs_id, litefs_id, sizeof(source->litefs_id));
+    source->init_due_ms = clock_now_ms() + STREAM_INIT_TIMEOUT_MS;
+    return true;
+}
+
+static bool on_bytes(void* ctx, const char* bytes, size_t size)
+{
+    struct stream_source* source = ctx;
+    bool go_on = line_reader_feed(&source->lines, bytes, size);
+
+    atomic_store(&source->too_long, source->lines.dropped);
+    return go_on;
+}
+
+static void on_closed(void* ctx, enum http_closed reason)
+{
+    (void)reason; /* whatever it was, the remedy is the same */
+    go_down(ctx);
+}
+
+static void on_probed(void* ctx, bool alive)
+{
+    struct stream_source* source = ctx;
+
+    if (alive)
+        source->probe_due_ms = clock_now_ms() + STREAM_PROBE_MS;
+    else
+        go_down(source);
+}
+
+/* --- events ------------------------------------------------------------- */
+
+/* Before the init line nothing proves that this is LiteFS: false unless the
+ * line is one, or says nothing. */
+static bool first_event(struct stream_source* source, const struct event* event)
+{
+    if (event->type == EVENT_IGNORED)
+        return true;
+    if (event->type != EVENT_INIT)
+        return false;
+    source->init_due_ms = 0;
+    source->live_ms = clock_now_ms();
+    source->probe_due_ms = source->live_ms;
+    post_opened(source);
+    post_primary(source, event);
+    return true;
+}
+
+static void later_event(struct stream_source* source, const struct event* event)
+{
+    switch (event->type) {
+    case EVENT_INIT:
+    case EVENT_PRIMARY_CHANGE:
+        post_primary(source, event);
+        break;
+    case EVENT_TX:
+        status_cell_post_position(source->cell, &event->position);
+        break;
+    case EVENT_IGNORED:
+    case EVENT_MALFORMED:
+        break;
+    }
+}
+
+static bool on_line(void* ctx, const char* line, size_t size)
+{
+    struct stream_source* source = ctx;
+    struct event event;
+
+    event_parse(line, size, &event);
+    if (event.type == EVENT_MALFORMED)
+        atomic_fetch_add(&source->malformed, 1);
+    if (!source->live_ms)
+        return first_event(source, &event);
+    later_event(source, &event);
+    return true;
+}
+
+/* --- the thread --------------------------------------------------------- */
+
+static bool due(int64_t at_ms, int64_t now_ms)
+{
+    return at_ms != 0 && now_ms >= at_ms;
+}
+
+static void do_what_is_due(struct stream_source* source)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (due(source->init_due_ms, now_ms))
+        go_down(source);
+    if (due(source->connect_ms, now_ms))
+        connect_now(source);
+    if (due(source->probe_due_ms, now_ms))
+        probe_now(source);
+    if (due(status_cell_deadline(source->cell), now_ms))
+        post(source, &(struct role_input){.type = INPUT_TICK});
+}
+
+static int64_t wait_ms(const struct stream_source* source)
+{
+    const int64_t times[] = {source->init_due_ms, source->connect_ms,
+                             source->probe_due_ms,
+                             status_cell_deadline(source->cell)};
+    int64_t now_ms = clock_now_ms();
+    int64_t wait = STREAM_WAIT_MAX_MS;
+
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        if (times[i] != 0 && times[i] - now_ms < wait)
+            wait = times[i] - now_ms;
+    }
+    return wait > 0 ? wait : 0;
+}
+
+static void* run(void* ctx)
+{
+    struct stream_source* source = ctx;
+
+    while (!atomic_load(&source->stopping)) {
+        do_what_is_due(source);
+        http_stream_wait(source->http, wait_ms(source));
+    }
+    http_stream_drop(source->http);
+    return NULL;
+}
+
+/* Signals are the VM's business: none is delivered to our thread. */
+static int start_thread(struct stream_source* source)
+{
+    sigset_t all, old;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int err = pthread_create(&source->thread, NULL, run, source);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!err)
+        pthread_setname_np(source->thread, "litefs_events");
+    return -err;
+}
+
+/* --- open and close ----------------------------------------------------- */
+
+static int open_http(struct stream_source* source, const char* url)
+{
+    const struct http_stream_config config = {
+        .url = url,
+        .connect_timeout_ms = STREAM_CONNECT_TIMEOUT_MS,
+        .headers_timeout_ms = STREAM_HEADERS_TIMEOUT_MS,
+        .probe_timeout_ms = STREAM_PROBE_TIMEOUT_MS,
+        .opened = on_opened,
+        .bytes = on_bytes,
+        .closed = on_closed,
+        .probed = on_probed,
+        .ctx = source,
+    };
+
+    return http_stream_open(&config, &source->http);
+}
+
+int stream_source_open(const char* url, struct status_cell* cell,
+                       stream_hint_fn hint, void* hint_ctx,
+                       struct stream_source** result)
+{
+    struct stream_source* source = calloc(1, sizeof(*source));
+    if (!source)
+        return -ENOMEM;
+    int rc = open_http(source, url);
+    if (rc < 0)
+        goto source;
+    source->hint = hint;
+    source->hint_ctx = hint_ctx;
+    source->cell = status_cell_ref(cell);
+    source->connect_ms = clock_now_ms();
+    source->random = (uint32_t)source->connect_ms ^ (uint32_t)(uintptr_t)source;
+    line_reader_init(&source->lines, STREAM_LINE_MAX, on_line, source);
+    backoff_init(&source->backoff);
+    rc = start_thread(source);
+    if (rc < 0)
+        goto cell;
+    *result = source;
+    return 0;
+
+cell:
+    status_cell_unref(cell);
+    http_stream_close(source->http);
+source:
+    free(source);
+    return rc;
+}
+
+void stream_source_close(struct stream_source* source)
+{
+    atomic_store(&source->stopping, true);
+    http_stream_wake(source->http);
+    pthread_join(source->thread, NULL);
+    http_stream_close(source->http);
+    line_reader_reset(&source->lines);
+    status_cell_unref(source->cell);
+    free(source);
+}
+
+void stream_source_counters(struct stream_source* source,
+                            struct stream_counters* counters)
+{
+    counters->attempts = atomic_load(&source->attempts);
+    counters->malformed = atomic_load(&source->malformed);
+    counters->too_long = atomic_load(&source->too_long);
+}
