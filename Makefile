@@ -35,7 +35,8 @@ e2e-consul: deps
 bench: deps
 	@bench/run
 
-demo: deps
+demo:
+	@tools/deps build demo
 	@examples/demo/run
 
 fmt:
