@@ -1,0 +1,5 @@
+[
+  inputs: ["*.exs", "{lib,test}/**/*.{ex,exs}"],
+  import_deps: [:ecto],
+  line_length: 80
+]
