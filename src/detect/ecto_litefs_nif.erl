@@ -65,20 +65,22 @@
 
 %% A library that cannot be loaded must not stop the module from loading, or
 %% an application without LiteFS would not start in a slim image. Whoever
-%% wants to call the rest asks available/0 first.
+%% wants to call the rest asks available/0 first. Only a new build of a
+%% library that is in use is refused: then the old code stays.
 load() ->
-    persistent_term:put(?LIBRARY, load_library()),
-    ok.
+    case load_library() of
+        {error, {upgrade, _Text}} = Error ->
+            Error;
+        Result ->
+            persistent_term:put(?LIBRARY, Result)
+    end.
 
 load_library() ->
     case code:priv_dir(ecto_litefs) of
         {error, bad_name} ->
-            {error, "the application ecto_litefs is not in the code path"};
+            {error, {load_failed, "ecto_litefs has no priv folder"}};
         Dir ->
-            case erlang:load_nif(filename:join(Dir, ?MODULE_STRING), 0) of
-                ok -> ok;
-                {error, {_Reason, Text}} -> {error, Text}
-            end
+            erlang:load_nif(filename:join(Dir, ?MODULE_STRING), 0)
     end.
 
 -spec available() -> boolean().
@@ -91,12 +93,12 @@ unavailable_reason() ->
     case {persistent_term:get(?LIBRARY), os:type()} of
         {ok, _Type} ->
             <<"the native part of ecto_litefs is loaded">>;
-        {{error, Text}, {unix, linux}} ->
+        {{error, {_Reason, Text}}, {unix, linux}} ->
             unicode:characters_to_binary(
               ["the native part of ecto_litefs cannot be loaded (", Text,
                "); on Debian it needs the packages libcurl4 and libjansson4"
                " at run time"]);
-        {{error, _Text}, _Type} ->
+        {{error, _Reason}, _Type} ->
             <<"LiteFS exists on Linux only, so the native part of "
               "ecto_litefs is not built on this system">>
     end.

@@ -1,0 +1,44 @@
+%% What the user configured for one Repo, validated and with every default
+%% filled in. 'Elixir.EctoLiteFS.Config' builds it from the user's options.
+-module(ecto_litefs_config).
+
+-export([defaults/0]).
+-export([nif_options/2]).
+
+-export_type([t/0]).
+
+-type milliseconds() :: pos_integer().
+
+-type t() ::
+        #{repo := module(),
+          primary_file := binary(),            % absolute path
+          poll_interval := milliseconds() | disabled,
+          event_stream_url := binary() | undefined,
+          table_name := binary(),
+          cache_ttl := milliseconds(),
+          refresh_grace_period := milliseconds(),
+          erpc_timeout := milliseconds(),
+          mount := auto | required | plain,
+          primary_wait := non_neg_integer()}.  % milliseconds
+
+%% All but the Repo.
+-spec defaults() -> map().
+defaults() ->
+    #{primary_file => <<"/litefs/.primary">>,
+      poll_interval => 30_000,
+      event_stream_url => <<"http://localhost:20202/events">>,
+      table_name => <<"_ecto_litefs_primary">>,
+      cache_ttl => 5_000,
+      refresh_grace_period => 100,
+      erpc_timeout => 15_000,
+      mount => auto,
+      primary_wait => 5_000}.
+
+-spec nif_options(t(), boolean()) -> ecto_litefs_nif:options().
+nif_options(#{primary_file := File, event_stream_url := Url,
+              poll_interval := Interval, mount := Mount}, LitefsSeen) ->
+    #{primary_file => File,
+      events_url => Url,
+      poll_interval => Interval,
+      mount => Mount,
+      litefs_seen => LitefsSeen}.

@@ -1,0 +1,256 @@
+%% One for each Repo: owns the NIF handle and tells the other nodes what it
+%% says. C keeps the role; this process only acts on its changes, so that a
+%% reader never waits for it.
+%%
+%% It is the member of the Repo's claim group (ecto_litefs_claim).
+-module(ecto_litefs_detector).
+
+-behaviour(gen_server).
+
+-export([start_link/1]).
+-export([child_spec/1]).
+-export([name/1]).
+-export([set_manual/2]).
+
+-export([init/1]).
+-export([handle_call/3]).
+-export([handle_cast/2]).
+-export([handle_info/2]).
+-export([terminate/2]).
+
+-export_type([start_error/0]).
+
+-type start_error() ::
+        {ecto_litefs_nif:open_error() | litefs_without_nif | not_started,
+         binary()}.
+
+-record(state,
+        {repo :: module(),
+         config :: ecto_litefs_config:t(),
+         handle :: ecto_litefs_nif:handle() | passthrough,
+         scope :: reference() | undefined,    % monitors pg, when it runs
+         claim = none :: none | ecto_litefs_status:kind(),
+         retry :: reference() | undefined,    % timer, for the pool
+         reported = ecto_litefs_report:new() :: ecto_litefs_report:t()}).
+
+-define(SETTLE_MS, 1_500).   % how long the start waits for the first role
+-define(RETRY_MS, 1_000).
+-define(SHUTDOWN_MS, 5_000).
+
+-spec start_link(ecto_litefs_config:t()) ->
+          {ok, pid()} | {error, start_error() | {already_started, pid()}}.
+start_link(#{repo := Repo} = Config) ->
+    gen_server:start_link({local, name(Repo)}, ?MODULE, Config, []).
+
+-spec child_spec(ecto_litefs_config:t()) -> supervisor:child_spec().
+child_spec(Config) ->
+    #{id => ?MODULE,
+      start => {?MODULE, start_link, [Config]},
+      shutdown => ?SHUTDOWN_MS}.
+
+%% 1.0's Tracker had this name, and users find its process by it.
+-spec name(module()) -> atom().
+name(Repo) ->
+    Name = case atom_to_list(Repo) of
+               "Elixir." ++ Rest -> Rest;
+               Plain -> Plain
+           end,
+    list_to_atom("Elixir.EctoLiteFS.Tracker." ++ Name).
+
+%% What the user says where there is no LiteFS. When this returns the claim
+%% says it too.
+-spec set_manual(module(), primary | replica | none) ->
+          ok | {error, managed_by_litefs | closed | unavailable}.
+set_manual(Repo, Role) ->
+    gen_server:call(name(Repo), {set_manual, Role}).
+
+%% -- gen_server --------------------------------------------------------------
+
+-spec init(ecto_litefs_config:t()) -> {ok, #state{}} | {stop, start_error()}.
+init(#{repo := Repo} = Config) ->
+    _ = process_flag(trap_exit, true), % so that terminate/2 is called
+    maybe_start(whereis(ecto_litefs_claim:scope()),
+                #state{repo = Repo, config = Config, handle = passthrough}).
+
+-spec handle_call({set_manual, primary | replica | none},
+                  gen_server:from(), #state{}) -> {reply, term(), #state{}}.
+handle_call({set_manual, _Role}, _From, #state{handle = passthrough} = State) ->
+    {reply, {error, unavailable}, State};
+handle_call({set_manual, Role}, _From, #state{handle = Handle} = State) ->
+    Reply = ecto_litefs_nif:set_manual(Handle, Role),
+    {reply, Reply, refresh(State)}.
+
+-spec handle_cast(term(), #state{}) -> {stop, term(), #state{}}.
+handle_cast(Request, State) ->
+    {stop, {unknown_cast, Request}, State}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info({ecto_litefs_changed, Handle}, #state{handle = Handle} = State) ->
+    {noreply, refresh(State)};
+handle_info(retry_reconnect, State) ->
+    {noreply, refresh(State#state{retry = undefined})};
+handle_info({'DOWN', Ref, process, _Pid, _Reason}, #state{scope = Ref} = State) ->
+    {noreply, rejoin(State#state{scope = undefined, claim = none})};
+handle_info(rejoin, State) ->
+    {noreply, rejoin(State)};
+handle_info(Unexpected, #state{repo = Repo} = State) ->
+    ok = ecto_litefs_report:unexpected(Repo, Unexpected),
+    {noreply, State}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(_Reason, #state{handle = passthrough} = State) ->
+    ecto_litefs_instance:put(State#state.repo, gone, State#state.config);
+terminate(_Reason, #state{handle = Handle}) ->
+    ecto_litefs_nif:close(Handle).
+
+%% -- start -------------------------------------------------------------------
+
+maybe_start(undefined, _State) ->
+    {stop, {not_started, <<"the application ecto_litefs is not running">>}};
+maybe_start(_Scope, #state{config = Config} = State) ->
+    case ecto_litefs_nif:available() of
+        true -> start(State);
+        false -> start_without_nif(directory(Config), State)
+    end.
+
+start(#state{repo = Repo, config = Config} = State) ->
+    Seen = ecto_litefs_instance:litefs_seen(Repo),
+    case ecto_litefs_nif:open(ecto_litefs_config:nif_options(Config, Seen)) of
+        {ok, Handle} ->
+            ok = ecto_litefs_instance:put(Repo, Handle, Config),
+            ok = await_settled(Handle, now_ms() + ?SETTLE_MS),
+            {ok, refresh(watch_scope(State#state{handle = Handle}))};
+        {error, Reason} ->
+            {stop, Reason}
+    end.
+
+%% Both sources report within milliseconds unless LiteFS hangs; then the role
+%% is unknown, which is right too.
+await_settled(Handle, Deadline) ->
+    case ecto_litefs_nif:take(Handle) of
+        #{settled := true} -> ok;
+        #{settled := false} ->
+            receive
+                {ecto_litefs_changed, Handle} -> await_settled(Handle, Deadline)
+            after max(0, Deadline - now_ms()) ->
+                    ok
+            end
+    end.
+
+start_without_nif(Directory, #state{repo = Repo, config = Config} = State) ->
+    Reason = ecto_litefs_nif:unavailable_reason(),
+    case ecto_litefs_mountinfo:is_litefs(Directory) of
+        true ->
+            {stop, {litefs_without_nif,
+                    <<Directory/binary, " is a LiteFS mount, but ",
+                      Reason/binary>>}};
+        false ->
+            ok = ecto_litefs_report:without_nif(Repo, Reason),
+            ok = ecto_litefs_instance:put(Repo, passthrough, Config),
+            {ok, refresh(watch_scope(State))}
+    end.
+
+%% -- acting on a change ------------------------------------------------------
+
+%% The claim first: what other nodes wait for is who may write. A finished
+%% reconnect changes the role, so look again before telling anybody.
+refresh(#state{repo = Repo, config = Config} = State) ->
+    Snapshot = take(State),
+    Claimed = claim(wanted(Snapshot, Config), State),
+    ok = remember(Repo, Snapshot),
+    case reconnect(Snapshot, Claimed) of
+        {reconnected, State1} -> refresh(State1);
+        {nothing, State1} -> report(Snapshot, State1)
+    end.
+
+take(#state{handle = passthrough, repo = Repo}) ->
+    ecto_litefs_status:snapshot(Repo);
+take(#state{handle = Handle}) ->
+    ecto_litefs_nif:take(Handle).
+
+%% The role that is published is whole and newer than any claim made of it.
+wanted(#{role := primary} = Snapshot, Config) ->
+    ecto_litefs_status:kind(Snapshot, Config);
+wanted(#{role := not_litefs}, _Config) ->
+    plain;
+wanted(_Snapshot, _Config) ->
+    none.
+
+claim(Claim, #state{claim = Claim} = State) ->
+    State;
+claim(_Claim, #state{scope = undefined} = State) ->
+    State; % pg is down, and with it every claim; rejoin/1 comes back here
+claim(Claim, #state{repo = Repo, claim = none} = State) ->
+    ok = ecto_litefs_claim:join(Repo, Claim),
+    State#state{claim = Claim};
+claim(Claim, #state{repo = Repo, claim = Old} = State) ->
+    _ = ecto_litefs_claim:leave(Repo, Old),
+    claim(Claim, State#state{claim = none}).
+
+remember(Repo, #{litefs_seen := true}) ->
+    ecto_litefs_instance:mark_litefs_seen(Repo);
+remember(_Repo, #{litefs_seen := false}) ->
+    ok.
+
+report(Snapshot, #state{repo = Repo, config = Config} = State) ->
+    Kind = ecto_litefs_status:kind(Snapshot, Config),
+    Reported = ecto_litefs_report:role(Repo, Kind, Snapshot, directory(Config),
+                                       State#state.reported),
+    State#state{reported = Reported}.
+
+%% -- the Repo's pool ---------------------------------------------------------
+
+%% SQLite handles from before the mount write into a file that it hides, so
+%% the role stays unknown until the pool was told to open new ones.
+reconnect(#{reconnect := {pending, Epoch}},
+          #state{retry = undefined, repo = Repo, handle = Handle} = State) ->
+    case disconnect_all(Repo) of
+        ok ->
+            ok = ecto_litefs_nif:reconnected(Handle, Epoch),
+            {reconnected, State};
+        {Class, Reason} ->
+            Reported = ecto_litefs_report:not_reconnected(
+                         Repo, Class, Reason, State#state.reported),
+            Timer = erlang:send_after(?RETRY_MS, self(), retry_reconnect),
+            {nothing, State#state{retry = Timer, reported = Reported}}
+    end;
+reconnect(_Snapshot, State) ->
+    {nothing, State}.
+
+%% Whatever the Repo raises, it comes again in a second; until then no write
+%% runs here.
+disconnect_all(Repo) ->
+    _ = code:ensure_loaded(Repo),
+    case erlang:function_exported(Repo, disconnect_all, 1) of
+        false -> ok;
+        true ->
+            try Repo:disconnect_all(0) of
+                _Done -> ok
+            catch
+                Class:Reason -> {Class, Reason}
+            end
+    end.
+
+%% -- pg ----------------------------------------------------------------------
+
+%% A pg that was restarted has forgotten its members.
+watch_scope(State) ->
+    Ref = erlang:monitor(process, ecto_litefs_claim:scope()),
+    State#state{scope = Ref}.
+
+rejoin(State) ->
+    case whereis(ecto_litefs_claim:scope()) of
+        undefined ->
+            _ = erlang:send_after(?RETRY_MS, self(), rejoin),
+            State;
+        _Scope ->
+            refresh(watch_scope(State))
+    end.
+
+%% -- small things ------------------------------------------------------------
+
+directory(#{primary_file := File}) ->
+    filename:dirname(File).
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).

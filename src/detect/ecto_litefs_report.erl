@@ -1,0 +1,108 @@
+%% What the detector logs: one line for each change of the role, and nothing
+%% else that comes by itself again and again.
+-module(ecto_litefs_report).
+
+-include_lib("kernel/include/logger.hrl").
+
+-export([new/0]).
+-export([role/5]).
+-export([without_nif/2]).
+-export([not_reconnected/4]).
+-export([unexpected/2]).
+
+-export_type([t/0]).
+
+-record(reported,
+        {role = none :: none | {ecto_litefs_nif:role(), binary()},
+         pool = false :: boolean(),          % failed, and that was logged
+         distribution = false :: boolean()}).
+
+-opaque t() :: #reported{}.
+
+-spec new() -> t().
+new() ->
+    #reported{}.
+
+-spec role(module(), ecto_litefs_status:kind(), ecto_litefs_nif:snapshot(),
+           binary(), t()) -> t().
+role(Repo, Kind, Snapshot, Directory, Reported) ->
+    warn_distribution(Repo, Kind, node(),
+                      log_role(Repo, Snapshot, Directory, Reported)).
+
+log_role(_Repo, #{role := Role, hostname := Host}, _Directory,
+         #reported{role = {Role, Host}} = Reported) ->
+    Reported;
+log_role(Repo, #{role := Role, hostname := Host} = Snapshot, Directory,
+         Reported) ->
+    ?LOG_NOTICE("ecto_litefs ~ts: ~ts",
+                [name(Repo), sentence(Snapshot, Directory)], meta(Repo)),
+    Reported#reported{role = {Role, Host}, pool = Role =:= unknown andalso
+                          Reported#reported.pool}.
+
+sentence(#{role := primary, source := Source}, _Directory) ->
+    ["this node is the primary (says ", source(Source), ")"];
+sentence(#{role := replica, hostname := <<>>, source := Source}, _Directory) ->
+    ["this node is a replica (says ", source(Source), ")"];
+sentence(#{role := replica, hostname := Host}, _Directory) ->
+    ["this node is a replica of ", printable(Host)];
+sentence(#{role := no_primary}, _Directory) ->
+    "LiteFS names no primary, writes wait";
+sentence(#{role := not_litefs}, Directory) ->
+    ["no LiteFS on ", printable(Directory), ", writes are local"];
+sentence(#{role := unknown, reconnect := {pending, _Epoch}}, _Directory) ->
+    "the mount is new and the Repo's connections are old, writes wait";
+sentence(#{role := unknown, mount := Mount, stream := Stream}, Directory) ->
+    io_lib:format("it is not known who the primary is, writes wait "
+                  "(mount ~ts: ~s, event stream: ~s)",
+                  [printable(Directory), Mount, Stream]).
+
+source(stream) -> "LiteFS's event stream";
+source(mount) -> "the directory";
+source(manual) -> "set_primary/2 or set_replica/1";
+source(none) -> "nobody".
+
+%% Hostnames and paths are bytes; only what is UTF-8 is printed as such.
+printable(Bytes) ->
+    case unicode:characters_to_binary(Bytes) of
+        Text when is_binary(Text) -> Text;
+        _Broken -> io_lib:format("~p", [Bytes])
+    end.
+
+warn_distribution(Repo, litefs, nonode@nohost,
+                  #reported{distribution = false} = Reported) ->
+    ?LOG_WARNING("ecto_litefs ~ts: this Erlang node is not distributed, so no "
+                 "write can be forwarded; start it with a name (in a release "
+                 "RELEASE_DISTRIBUTION=name) and connect the nodes",
+                 [name(Repo)], meta(Repo)),
+    Reported#reported{distribution = true};
+warn_distribution(_Repo, _Kind, _Node, Reported) ->
+    Reported.
+
+-spec without_nif(module(), binary()) -> ok.
+without_nif(Repo, Reason) ->
+    ?LOG_NOTICE("ecto_litefs ~ts: ~ts; there is no LiteFS here, so nothing is "
+                "forwarded", [name(Repo), Reason], meta(Repo)).
+
+%% It is tried again every second, and logged once until the role is known.
+-spec not_reconnected(module(), error | exit | throw, term(), t()) -> t().
+not_reconnected(_Repo, _Class, _Reason, #reported{pool = true} = Reported) ->
+    Reported;
+not_reconnected(Repo, Class, Reason, Reported) ->
+    ?LOG_WARNING("ecto_litefs ~ts: disconnect_all/1 fails (~ts: ~tp); writes "
+                 "wait until it does not",
+                 [name(Repo), Class, Reason], meta(Repo)),
+    Reported#reported{pool = true}.
+
+-spec unexpected(module(), term()) -> ok.
+unexpected(Repo, Message) ->
+    ?LOG_WARNING("ecto_litefs ~ts: unexpected message ~tp",
+                 [name(Repo), Message], meta(Repo)).
+
+name(Repo) ->
+    case atom_to_list(Repo) of
+        "Elixir." ++ Name -> Name;
+        Name -> Name
+    end.
+
+meta(Repo) ->
+    #{domain => [ecto_litefs], repo => Repo}.

@@ -1,0 +1,89 @@
+%% What this node believes about a Repo's role. Everything runs in the calling
+%% process; nothing here asks another one.
+-module(ecto_litefs_status).
+
+-export([role/1]).
+-export([snapshot/1]).
+-export([check/2]).
+-export([kind/1]).
+-export([kind/2]).
+
+-export_type([kind/0]).
+
+%% On which kind of directory the Repo lives. A node of one kind never
+%% forwards to one of the other: they do not share their data.
+-type kind() :: litefs | plain.
+
+%% The fast path of every write on the primary: one lookup, one NIF.
+-spec role(module()) -> ecto_litefs_nif:role() | not_supervised.
+role(Repo) ->
+    case ecto_litefs_instance:lookup(Repo) of
+        {passthrough, _Config} -> not_litefs;
+        {gone, _Config} -> unknown;
+        {Handle, _Config} -> ecto_litefs_nif:role(Handle);
+        none -> not_supervised
+    end.
+
+-spec snapshot(module()) -> ecto_litefs_nif:snapshot() | not_supervised.
+snapshot(Repo) ->
+    case ecto_litefs_instance:lookup(Repo) of
+        {passthrough, _Config} -> without_nif(not_litefs);
+        {gone, _Config} -> without_nif(unknown);
+        {Handle, _Config} -> ecto_litefs_nif:snapshot(Handle);
+        none -> not_supervised
+    end.
+
+%% The role after a look at the directory that began after this call, unknown
+%% when it took longer than Timeout milliseconds. Where the time ran out the
+%% answer may still come, as {ecto_litefs_check, _, _}: the caller should be a
+%% process that ends soon or drops messages that it does not know.
+-spec check(module(), non_neg_integer()) -> ecto_litefs_nif:role().
+check(Repo, Timeout) ->
+    case ecto_litefs_instance:lookup(Repo) of
+        {passthrough, _Config} -> not_litefs;
+        {gone, _Config} -> unknown;
+        {Handle, _Config} -> check_handle(Handle, Timeout);
+        none -> unknown
+    end.
+
+check_handle(Handle, Timeout) ->
+    Ref = make_ref(),
+    case ecto_litefs_nif:check(Handle, Ref) of
+        ok ->
+            receive
+                {ecto_litefs_check, Ref, Role} -> Role
+            after Timeout ->
+                    unknown
+            end;
+        {error, busy} -> unknown;
+        {error, closed} -> unknown
+    end.
+
+-spec kind(module()) -> kind().
+kind(Repo) ->
+    case ecto_litefs_instance:lookup(Repo) of
+        {passthrough, _Config} -> plain;
+        {gone, _Config} -> plain;
+        {Handle, Config} -> kind(ecto_litefs_nif:snapshot(Handle), Config);
+        none -> plain
+    end.
+
+-spec kind(ecto_litefs_nif:snapshot(), ecto_litefs_config:t()) -> kind().
+kind(_Snapshot, #{mount := plain}) -> plain;
+kind(#{litefs_seen := true}, _Config) -> litefs;
+kind(#{mount := litefs}, _Config) -> litefs;
+kind(_Snapshot, _Config) -> plain.
+
+without_nif(Role) ->
+    #{role => Role,
+      source => none,
+      hostname => <<>>,
+      since_ms => 0,
+      generation => 0,
+      mount => unseen,
+      stream => off,
+      lag_ms => undefined,
+      settled => true,
+      litefs_seen => false,
+      reconnect => false,
+      positions => #{}}.
