@@ -145,13 +145,13 @@ step_tests() {
         say "   FAILED: $p passed, $f failed, $s skipped ($((SECONDS - start)) s)"
         return 0
     fi
-    local reason
-    reason=$(grep -i -m 1 -E '^skipped: [^0-9]' "$log") || true
-    if [ -n "$reason" ]; then
-        say "   SKIPPED, ${reason#*: }"
-        skip_reasons+=("$title: ${reason#*: }")
+    local verdict=ok reason
+    [ "$p" -gt 0 ] || verdict=SKIPPED
+    if [ "$s" -gt 0 ]; then
+        reason=$(grep -i -m 1 -E '^skipped: [^0-9]' "$log") || true
+        skip_reasons+=("$title: ${reason:+${reason#*: }, }$s")
     fi
-    say "   ok: $p passed, $f failed, $s skipped ($((SECONDS - start)) s)"
+    say "   $verdict: $p passed, $f failed, $s skipped ($((SECONDS - start)) s)"
 }
 
 # step_skip TITLE REASON: loud, and never in CI.
