@@ -149,7 +149,7 @@ step_tests() {
     [ "$p" -gt 0 ] || verdict=SKIPPED
     if [ "$s" -gt 0 ]; then
         reason=$(grep -i -m 1 -E '^skipped: [^0-9]' "$log") || true
-        skip_reasons+=("$title: ${reason:+${reason#*: }, }$s")
+        skip_reasons+=("$title: $s${reason:+ (${reason#*: })}")
     fi
     say "   $verdict: $p passed, $f failed, $s skipped ($((SECONDS - start)) s)"
 }
