@@ -38,16 +38,12 @@ struct stream_source {
 
 /* --- towards the cell --------------------------------------------------- */
 
-static void give_hint(struct stream_source* source)
-{
-    if (source->hint)
-        source->hint(source->hint_ctx);
-}
-
 static void post(struct stream_source* source, const struct role_input* input)
 {
-    if (status_cell_post(source->cell, input, NULL) & EFFECT_PROBE)
-        give_hint(source);
+    unsigned effects = status_cell_post(source->cell, input, NULL);
+
+    if ((effects & EFFECT_PROBE) && source->hint)
+        source->hint(source->hint_ctx);
 }
 
 static void post_opened(struct stream_source* source)
@@ -77,7 +73,6 @@ static void post_down(struct stream_source* source)
         return;
     source->posted_down = true;
     post(source, &(struct role_input){.type = INPUT_STREAM_DOWN});
-    give_hint(source);
 }
 
 /* --- the connection ----------------------------------------------------- */

@@ -34,7 +34,7 @@ enum {
 struct stream_source;
 
 /* Called from the stream thread when the mount should be looked at again
- * (after every down, and when a step asked for a probe). Must not block. */
+ * (a step asked for it, as every down does). Must not block; may be NULL. */
 typedef void (*stream_hint_fn)(void* ctx);
 
 /*

@@ -30,8 +30,8 @@ struct fake_litefs {
     pthread_mutex_t mutex; /* over everything below */
     pthread_t thread;
     int wake;
-    int listener; /* bound, but not listening, while connections are refused */
-    bool listening;
+    int listener;
+    bool listening; /* refuses connections while it is false */
     bool stopping;
     struct sockaddr_in address;
     char url[64];
@@ -56,7 +56,7 @@ static void require(bool condition, const char* what)
 static void answer_info(struct fake_litefs* fake, int fd)
 {
     static const char answer[] =
-        "HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"
         "{\"isPrimary\":false}\n";
 
     fake->info_requests++;
@@ -118,21 +118,29 @@ static void add_connection(struct fake_litefs* fake)
 
 /* --- the listener ------------------------------------------------------- */
 
-/* Binding without listening keeps the port and refuses connections. */
 static void bind_listener(struct fake_litefs* fake)
 {
     const int on = 1;
+    struct sockaddr* address = (struct sockaddr*)&fake->address;
     socklen_t size = sizeof(fake->address);
 
-    fake->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fake->listener =
+        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     require(fake->listener >= 0, "socket");
     setsockopt(fake->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    require(!bind(fake->listener, (struct sockaddr*)&fake->address, size),
-            "bind");
-    require(
-        !getsockname(fake->listener, (struct sockaddr*)&fake->address, &size),
-        "getsockname");
-    fake->listening = false;
+    require(!bind(fake->listener, address, size), "bind");
+    require(!getsockname(fake->listener, address, &size), "getsockname");
+}
+
+/* Twice, because only a socket that was bound to a port by number keeps it
+ * while it does not listen. */
+static void take_port(struct fake_litefs* fake)
+{
+    fake->address.sin_family = AF_INET;
+    fake->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bind_listener(fake);
+    close(fake->listener);
+    bind_listener(fake);
 }
 
 static void wake(struct fake_litefs* fake)
@@ -144,8 +152,8 @@ static void wake(struct fake_litefs* fake)
 void fake_litefs_refuse(struct fake_litefs* fake)
 {
     pthread_mutex_lock(&fake->mutex);
-    close(fake->listener);
-    bind_listener(fake);
+    shutdown(fake->listener, SHUT_RDWR);
+    fake->listening = false;
     pthread_mutex_unlock(&fake->mutex);
     wake(fake);
 }
@@ -191,8 +199,7 @@ static void handle(struct fake_litefs* fake, const struct pollfd* fds,
         if (fds[2 + i].revents && !serve(fake, &fake->connections[i]))
             remove_connection(fake, i);
     }
-    if (fds[1].revents & POLLIN && fake->listening &&
-        fds[1].fd == fake->listener)
+    if (fds[1].revents & POLLIN)
         add_connection(fake);
 }
 
@@ -220,9 +227,7 @@ struct fake_litefs* fake_litefs_open(void)
     pthread_mutex_init(&fake->mutex, NULL);
     fake->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     require(fake->wake >= 0, "eventfd");
-    fake->address.sin_family = AF_INET;
-    fake->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind_listener(fake);
+    take_port(fake);
     snprintf(fake->url, sizeof(fake->url), "http://127.0.0.1:%d/events",
              ntohs(fake->address.sin_port));
     fake_litefs_accept(fake);
