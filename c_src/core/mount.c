@@ -65,9 +65,13 @@ static enum mount_kind kind_of_error(int err)
 static void sample_fail(struct mount_sample* sample, int err)
 {
     sample->kind = kind_of_error(err);
-    sample->err = sample->kind == MOUNT_MISSING ? 0 : err;
+    sample->err = err;
     sample->root_writable = false;
     sample->primary_file = PRIMARY_FILE_UNREADABLE;
+    if (sample->kind == MOUNT_MISSING) {
+        sample->err = 0;
+        sample->primary_file = PRIMARY_FILE_ABSENT;
+    }
     sample->mnt_id = 0;
     sample->dev = 0;
 }

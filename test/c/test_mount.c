@@ -79,7 +79,7 @@ START_TEST(no_directory_is_missing)
     ck_assert_int_eq(rmdir(fixture.directory), 0);
     look_once();
     ck_assert_int_eq(sample.kind, MOUNT_MISSING);
-    ck_assert_int_eq(sample.primary_file, PRIMARY_FILE_UNREADABLE);
+    ck_assert_int_eq(sample.primary_file, PRIMARY_FILE_ABSENT);
     ck_assert_int_eq(sample.err, 0);
 }
 END_TEST
@@ -90,6 +90,7 @@ START_TEST(a_file_in_its_place_is_missing)
     fixture_write(fixture.directory, "", 0);
     look_once();
     ck_assert_int_eq(sample.kind, MOUNT_MISSING);
+    ck_assert_int_eq(sample.primary_file, PRIMARY_FILE_ABSENT);
 }
 END_TEST
 

@@ -1,0 +1,157 @@
+#include "mount_source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "mount_thread.h"
+
+enum { CHECKS_MAX = 4096 };
+
+void mount_request(struct mount_directory* directory,
+                   enum mount_request request)
+{
+    /* Only who sets the bit wakes: a thread that is stuck is not written to
+     * again and again. */
+    if ((atomic_fetch_or(&directory->requests, request) & request) == 0) {
+        watch_wake(&directory->watch);
+    }
+}
+
+static struct mount_source* source_new(struct status_cell* cell,
+                                       int64_t poll_interval_ms)
+{
+    struct mount_source* source = calloc(1, sizeof *source);
+
+    if (source != NULL) {
+        source->cell = status_cell_ref(cell);
+        source->poll_interval_ms = poll_interval_ms;
+        source->checks_end = &source->checks;
+        source->refs = 1;
+    }
+    return source;
+}
+
+void mount_source_free(struct mount_source* source)
+{
+    status_cell_unref(source->cell);
+    free(source);
+}
+
+int mount_source_attach(const struct mount_source_config* config,
+                        struct status_cell* cell, struct mount_source** out)
+{
+    struct role_input wanted = {.type = INPUT_PROBE_STARTED};
+    struct mount_source* source = source_new(cell, config->poll_interval_ms);
+    int rv;
+
+    if (source == NULL) {
+        return -ENOMEM;
+    }
+    /* The thread may be stuck since long before this cell: then the time for
+     * its first probe has to run all the same. */
+    status_cell_post(cell, &wanted, NULL);
+    mount_registry_lock();
+    rv = mount_registry_get(config->directory, config->primary_name,
+                            &source->directory);
+    if (rv == 0) {
+        source->next = source->directory->sources;
+        source->directory->sources = source;
+    }
+    mount_registry_unlock();
+    if (rv != 0) {
+        mount_source_free(source);
+        return rv;
+    }
+    mount_request(source->directory, REQUEST_SOON);
+    *out = source;
+    return 0;
+}
+
+void mount_source_detach(struct mount_source* source)
+{
+    struct mount_directory* directory = source->directory;
+    struct mount_source** at = &directory->sources;
+    struct mount_check* checks;
+    bool last;
+
+    mount_registry_lock();
+    while (*at != source) {
+        at = &(*at)->next;
+    }
+    *at = source->next;
+    checks = mount_checks_take(source, UINT64_MAX);
+    last = --source->refs == 0;
+    /* With the mutex held, because the thread may end and free the directory
+     * as soon as it is not. */
+    watch_wake(&directory->watch);
+    mount_registry_unlock();
+    mount_checks_answer(checks, ROLE_UNKNOWN);
+    if (last) {
+        mount_source_free(source);
+    }
+}
+
+void mount_source_hint(struct mount_source* source)
+{
+    mount_request(source->directory, REQUEST_HINT);
+}
+
+int mount_source_check(struct mount_source* source, mount_check_fn done,
+                       void* ctx)
+{
+    struct mount_check* check = malloc(sizeof *check);
+    bool full;
+
+    if (check == NULL) {
+        return -ENOMEM;
+    }
+    *check = (struct mount_check){.done = done, .ctx = ctx};
+    mount_registry_lock();
+    full = source->check_count == CHECKS_MAX;
+    if (!full) {
+        check->probe = source->directory->probes + 1;
+        *source->checks_end = check;
+        source->checks_end = &check->next;
+        source->check_count++;
+    }
+    mount_registry_unlock();
+    if (full) {
+        free(check);
+        return -EAGAIN;
+    }
+    watch_wake(&source->directory->watch);
+    return 0;
+}
+
+struct mount_check* mount_checks_take(struct mount_source* source,
+                                      uint64_t probe)
+{
+    struct mount_check* first = source->checks;
+    struct mount_check** at = &source->checks;
+
+    /* They were queued in the order of the probes that they wait for. */
+    while (*at != NULL && (*at)->probe <= probe) {
+        at = &(*at)->next;
+        source->check_count--;
+    }
+    if (at == &source->checks) {
+        return NULL;
+    }
+    source->checks = *at;
+    if (source->checks == NULL) {
+        source->checks_end = &source->checks;
+    }
+    *at = NULL;
+    return first;
+}
+
+void mount_checks_answer(struct mount_check* checks, enum role role)
+{
+    while (checks != NULL) {
+        struct mount_check* check = checks;
+
+        checks = check->next;
+        check->done(check->ctx, role);
+        free(check);
+    }
+}

@@ -1,0 +1,98 @@
+/*
+ * The thread of one directory, and the registry that it shares with
+ * mount_source.c.
+ *
+ * Everything that both touch is guarded by the registry's one mutex, which is
+ * held for a few instructions only: never in a system call that could block,
+ * never in a cell, never in a callback. A source is freed by whoever drops
+ * its last reference: its owner has one until it detaches, the thread has one
+ * while it deals with it. A directory belongs to its thread, which takes it
+ * out of the registry in the moment in which it finds nothing attached.
+ */
+#ifndef ECTO_LITEFS_MOUNT_THREAD_H
+#define ECTO_LITEFS_MOUNT_THREAD_H
+
+#include <stdatomic.h>
+
+#include "mount.h"
+#include "mount_schedule.h"
+#include "mount_source.h"
+#include "watch.h"
+
+struct mount_check {
+    struct mount_check* next;
+    uint64_t probe; /* the first probe that is new enough */
+    mount_check_fn done;
+    void* ctx;
+};
+
+struct mount_source {
+    struct mount_directory* directory;
+    struct status_cell* cell;
+    int64_t poll_interval_ms;
+
+    /* under the mutex */
+    struct mount_source* next;
+    struct mount_check* checks; /* oldest first */
+    struct mount_check** checks_end;
+    unsigned check_count;
+    unsigned refs;
+
+    /* the thread's own, while it deals with this source */
+    struct mount_source* visit_next;
+    unsigned effects;
+    enum role role;
+};
+
+/* What the thread is asked to do, beside checks. */
+enum mount_request {
+    REQUEST_HINT = 1u << 0,
+    REQUEST_SOON = 1u << 1,
+};
+
+struct mount_directory {
+    /* under the mutex */
+    struct mount_directory* next;
+    struct mount_source* sources;
+    uint64_t probes; /* how many have begun */
+
+    _Atomic unsigned requests; /* enum mount_request */
+    struct watch watch;        /* others only wake it */
+
+    /* the thread's own */
+    struct mount mount;
+    struct mount_schedule schedule;
+    struct mount_sample sample; /* of the last whole look */
+    int64_t changed_ms;         /* newest change of a role, of all cells */
+};
+
+void mount_registry_lock(void);
+void mount_registry_unlock(void);
+
+/* With the mutex held: the directory with its thread running, a new one if
+ * need be. 0, -ENOMEM, -EAGAIN or -ENAMETOOLONG. */
+int mount_registry_get(const char* path, const char* primary_name,
+                       struct mount_directory** directory);
+
+/* With the mutex held. */
+void mount_registry_remove(struct mount_directory* directory);
+
+/* How many directories have a thread. */
+unsigned mount_registry_count(void);
+
+void mount_request(struct mount_directory* directory,
+                   enum mount_request request);
+
+/* With the mutex held: cut off the checks that probe number `probe` serves. */
+struct mount_check* mount_checks_take(struct mount_source* source,
+                                      uint64_t probe);
+/* Without it: answer all of them and free them. */
+void mount_checks_answer(struct mount_check* checks, enum role role);
+
+/* Without it, when the last reference is gone. */
+void mount_source_free(struct mount_source* source);
+
+/* What the thread runs, until nothing is attached. */
+void* mount_thread_main(void* directory);
+
+#endif
