@@ -19,10 +19,20 @@ static bool has_nul(const ErlNifBinary* binary)
     return memchr(binary->data, 0, binary->size) != NULL;
 }
 
+/* Absolute, and with a last part that can name a file. */
 static bool path_ok(const ErlNifBinary* path)
 {
-    return path->size > 0 && path->size < PATH_MAX && path->data[0] == '/' &&
-           !has_nul(path);
+    const char* text = (const char*)path->data;
+    const char* slash = path->size > 0 ? memrchr(text, '/', path->size) : NULL;
+    size_t length;
+
+    if (slash == NULL || text[0] != '/' || path->size >= PATH_MAX ||
+        has_nul(path)) {
+        return false;
+    }
+    length = path->size - (size_t)(slash + 1 - text);
+    return length > 0 && length <= NAME_MAX &&
+           !(length <= 2 && memcmp(slash + 1, "..", length) == 0);
 }
 
 static bool url_ok(const ErlNifBinary* url)
@@ -91,8 +101,10 @@ static ERL_NIF_TERM nif_open(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv)
         return enif_make_badarg(env);
     }
     if (!path_ok(&options.primary_file)) {
-        return terms_error_text(env, am_bad_path,
-                                "the primary file is not an absolute path");
+        return terms_error_text(
+            env, am_bad_path,
+            "the primary file is not the absolute path of a "
+            "file");
     }
     if (!url_ok(&options.events_url)) {
         return open_result(env, -EINVAL, handle);
