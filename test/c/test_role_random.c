@@ -13,7 +13,7 @@ enum { SEEDS = 300, STEPS = 400 };
 
 /* The last word of each source, kept without any of role.c's bookkeeping. */
 struct memory {
-    bool event, event_primary, event_named;
+    bool event, event_primary;
     int64_t event_ms;
     struct mount_sample sample;
     bool litefs_seen;
@@ -32,7 +32,8 @@ static unsigned pick(unsigned below)
 static void pick_sample(struct role_input* input, int64_t now_ms)
 {
     struct mount_sample* sample = &input->mount;
-    sample->kind = pick(3) ? MOUNT_LITEFS : MOUNT_LITEFS + (int)pick(5);
+    unsigned other = pick(3) ? 0 : pick(5);
+    sample->kind = (enum mount_kind)(MOUNT_LITEFS + other);
     sample->started_ms = now_ms - (pick(3) ? 0 : pick(30));
     if (sample->started_ms < 1)
         sample->started_ms = 1;
@@ -43,7 +44,7 @@ static void pick_sample(struct role_input* input, int64_t now_ms)
     if (sample->kind != MOUNT_LITEFS)
         return;
     sample->root_writable = pick(2);
-    sample->mnt_id = 1 + !pick(20);
+    sample->mnt_id = pick(20) ? 1 : 2;
     sample->dev = 7;
 }
 
@@ -70,7 +71,8 @@ static void pick_input(struct role_input* input, const struct role_world* world,
         input->manual = (enum manual_role)pick(3);
         break;
     case INPUT_RECONNECTED:
-        input->reconnected = world->state.status.reconnect_epoch - !pick(4);
+        input->reconnected =
+            world->state.status.reconnect_epoch - (pick(4) ? 0 : 1);
         break;
     case INPUT_STREAM_DOWN:
     case INPUT_PROBE_STARTED:
@@ -86,7 +88,6 @@ static void remember(struct memory* memory, const struct role_input* input,
     case INPUT_STREAM_PRIMARY:
         memory->event = true;
         memory->event_primary = input->primary.is_primary;
-        memory->event_named = input->primary.hostname[0] != '\0';
         memory->event_ms = now_ms;
         memory->down_ms = 0;
         break;
