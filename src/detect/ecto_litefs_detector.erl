@@ -201,10 +201,10 @@ report(Snapshot, #state{repo = Repo, config = Config} = State) ->
 %% -- the Repo's pool ---------------------------------------------------------
 
 %% SQLite handles from before the mount write into a file that it hides, so
-%% the role stays unknown until the pool was told to open new ones.
+%% the role stays unknown until the pool has opened new ones.
 reconnect(#{reconnect := {pending, Epoch}},
           #state{retry = undefined, repo = Repo, handle = Handle} = State) ->
-    case disconnect_all(Repo) of
+    case renew_pool(Repo) of
         ok ->
             ok = ecto_litefs_nif:reconnected(Handle, Epoch),
             {reconnected, State};
@@ -219,16 +219,10 @@ reconnect(_Snapshot, State) ->
 
 %% Whatever the Repo raises, it comes again in a second; until then no write
 %% runs here.
-disconnect_all(Repo) ->
-    _ = code:ensure_loaded(Repo),
-    case erlang:function_exported(Repo, disconnect_all, 1) of
-        false -> ok;
-        true ->
-            try Repo:disconnect_all(0) of
-                _Done -> ok
-            catch
-                Class:Reason -> {Class, Reason}
-            end
+renew_pool(Repo) ->
+    try ecto_litefs_pool:renew(Repo)
+    catch
+        Class:Reason -> {Class, Reason}
     end.
 
 %% -- pg ----------------------------------------------------------------------

@@ -1,0 +1,136 @@
+defmodule RealEcto.PoolTest do
+  @moduledoc """
+  What `disconnect_all/2` does to the connections of a real pool. Each of them
+  is an SQLite handle that would go on writing into a file which a mount hides;
+  a renamed directory hides it here.
+  """
+  use ExUnit.Case, async: false
+  alias RealEcto.{Cluster, Repo}
+
+  @pool_size 3
+
+  setup context do
+    dir = Cluster.directory("pool #{context.line}")
+    visible = Path.join(dir, "data")
+    File.mkdir_p!(visible)
+
+    config = [
+      database: Path.join(visible, "a.db"),
+      pool_size: @pool_size,
+      log: false,
+      journal_mode: :wal
+    ]
+
+    start_supervised!({Repo, config})
+    Repo.query!("CREATE TABLE writes (n INTEGER)")
+    # every connection has been used, so that all have their handles open
+    in_use(@pool_size, fn -> Repo.query!("SELECT n FROM writes") end)
+    {:ok, visible: visible, hidden: Path.join(dir, "hidden")}
+  end
+
+  test "disconnect_all alone lets an old handle write once more", c do
+    hide(c)
+    :ok = Repo.disconnect_all(0)
+    for n <- 1..2, do: Repo.query!("INSERT INTO writes VALUES (#{n})")
+    # the reason why :ecto_litefs_pool exists
+    assert 1 in written(c.hidden)
+  end
+
+  test "after renew every connection writes what is visible", c do
+    hide(c)
+    :ok = :ecto_litefs_pool.renew(Repo)
+    in_use(@pool_size, fn -> Repo.query!("INSERT INTO writes VALUES (1)") end)
+    assert written(c.hidden) == []
+    assert written(c.visible) == [1, 1, 1]
+  end
+
+  test "a connection in use is renewed when its user is done", c do
+    test = self()
+
+    user =
+      Task.async(fn ->
+        Repo.checkout(fn ->
+          send(test, :taken)
+          receive do: (:go_on -> :ok)
+        end)
+
+        Repo.query!("INSERT INTO writes VALUES (9)")
+      end)
+
+    assert_receive :taken, 5_000
+    hide(c)
+    :ok = :ecto_litefs_pool.renew(Repo)
+    send(user.pid, :go_on)
+    Task.await(user)
+    in_use(@pool_size, fn -> Repo.query!("INSERT INTO writes VALUES (1)") end)
+    assert written(c.hidden) == []
+    assert Enum.sort(written(c.visible)) == [1, 1, 1, 9]
+  end
+
+  test "a pool with no free connection is not renewed, and says so", c do
+    test = self()
+
+    users =
+      for _ <- 1..@pool_size do
+        Task.async(fn ->
+          Repo.checkout(fn ->
+            send(test, :taken)
+            receive do: (:go_on -> :ok)
+          end)
+        end)
+      end
+
+    for _ <- users, do: assert_receive(:taken, 5_000)
+    hide(c)
+
+    assert_raise DBConnection.ConnectionError, fn ->
+      :ecto_litefs_pool.renew(Repo)
+    end
+
+    for user <- users, do: send(user.pid, :go_on)
+    Task.await_many(users)
+    assert :ecto_litefs_pool.renew(Repo) == :ok
+  end
+
+  # As a mount does: the same path leads to another file from now on.
+  defp hide(c) do
+    File.rename!(c.visible, c.hidden)
+    File.mkdir_p!(c.visible)
+    sql(c.visible, "CREATE TABLE writes (n INTEGER)")
+    sql(c.visible, "PRAGMA journal_mode = wal")
+  end
+
+  # The function runs on so many connections at the same time.
+  defp in_use(count, fun) do
+    test = self()
+
+    tasks =
+      for _ <- 1..count do
+        Task.async(fn ->
+          Repo.checkout(fn ->
+            send(test, :taken)
+            receive do: (:go_on -> fun.())
+          end)
+        end)
+      end
+
+    for _ <- tasks, do: assert_receive(:taken, 5_000)
+
+    # one after the other: SQLite lets one write at a time
+    for task <- tasks do
+      send(task.pid, :go_on)
+      Task.await(task)
+    end
+  end
+
+  defp written(dir), do: List.flatten(sql(dir, "SELECT n FROM writes"))
+
+  defp sql(dir, text) do
+    {:ok, db} = Exqlite.Sqlite3.open(Path.join(dir, "a.db"))
+    {:ok, statement} = Exqlite.Sqlite3.prepare(db, text)
+    {:ok, rows} = Exqlite.Sqlite3.fetch_all(db, statement)
+    :ok = Exqlite.Sqlite3.release(db, statement)
+    :ok = Exqlite.Sqlite3.close(db)
+    rows
+  end
+end

@@ -1,0 +1,47 @@
+defmodule RealEcto.On do
+  @moduledoc """
+  What the tests have run on a peer. It is compiled, not part of a test
+  script: a fun must have its module on the node that it travels to.
+  """
+  alias RealEcto.{Item, Trace}
+
+  @doc "Calls it, and answers how it ended: `{:gave, _}` or what was raised."
+  def outcome(module, fun, args) do
+    {:gave, apply(module, fun, args)}
+  rescue
+    exception -> {:raised, exception, __STACKTRACE__}
+  end
+
+  def changeset(params), do: Item.changeset(params)
+
+  @doc "Inserts twice in a transaction, as somebody does who never saw LiteFS."
+  def transaction(repo, names) do
+    repo.transaction(fn -> Enum.map(names, &repo.insert!(%Item{name: &1})) end)
+  end
+
+  def multi(repo, names) do
+    names
+    |> Enum.reduce(Ecto.Multi.new(), fn name, multi ->
+      Ecto.Multi.insert(multi, name, %Item{name: name})
+    end)
+    |> repo.transaction()
+  end
+
+  @doc "Code that rescues, prints and goes on."
+  def rescued(repo, name) do
+    repo.transaction(fn -> repo.insert(%Item{name: name}) end)
+  rescue
+    error in EctoLiteFS.Error ->
+      {error.reason, error.outcome, Exception.message(error)}
+  end
+
+  @doc "Has every event of these names noted in this node's trace."
+  def watch(events) do
+    :telemetry.attach_many(:real_ecto, events, &__MODULE__.event/4, nil)
+  end
+
+  def unwatch, do: :telemetry.detach(:real_ecto)
+
+  def event(name, measurements, metadata, _),
+    do: Trace.note({name, measurements, metadata})
+end

@@ -1,0 +1,53 @@
+defmodule RealEcto.Pair do
+  @moduledoc """
+  A primary and a replica on one SQLite file (`mount: :plain`, no event
+  stream): a node is a replica while its own directory has a `.primary`.
+
+  The replica opens the database read-only, so that a write which stays there
+  fails as it does on LiteFS.
+  """
+  alias RealEcto.{Cluster, LeadingRepo, Repo, StackedRepo}
+
+  def start(name, options \\ []) do
+    dir = Cluster.directory(name)
+    primary = Cluster.start(:primary, dir, &repos(&1, dir, :readwrite, options))
+    Cluster.migrate(primary, Repo)
+
+    mode = Keyword.get(options, :replica_mode, :readonly)
+
+    replica =
+      Cluster.start(:replica, dir, &replica_repos(&1, dir, mode, options))
+
+    %{primary: primary, replica: replica}
+  end
+
+  defp replica_repos(home, dir, mode, options) do
+    demote(home)
+    repos(home, dir, mode, options)
+  end
+
+  defp repos(home, dir, mode, options) do
+    config = [
+      database: Path.join(dir, "shared.db"),
+      mode: mode,
+      pool_size: 2,
+      journal_mode: :delete
+    ]
+
+    litefs = [
+      primary_file: Path.join(home, ".primary"),
+      mount: :plain,
+      event_stream_url: nil,
+      poll_interval: 50,
+      primary_wait: Keyword.get(options, :primary_wait, 5_000)
+    ]
+
+    for repo <- [Repo, StackedRepo, LeadingRepo], do: {repo, config, litefs}
+  end
+
+  @doc "What LiteFS does in a node's directory when the node is (not) primary."
+  def promote(home), do: File.rm!(Path.join(home, ".primary"))
+
+  def demote(home),
+    do: File.write!(Path.join(home, ".primary"), "primary.example\n")
+end
