@@ -1,0 +1,139 @@
+%% The primary's side of a forward. Runs in the process that erpc made for it.
+%%
+%% It checks its own role before the call, because whoever forwarded had a
+%% hint and no proof; and with a fresh look at the directory after it, because
+%% LiteFS has been seen to lose an acknowledged COMMIT during a demotion.
+-module(ecto_litefs_executor).
+
+-export([request/4]).
+-export([run/1]).
+-export([active/1]).
+-export([note_written/1]).
+
+-export_type([payload/0]).
+-export_type([request/0]).
+-export_type([answer/0]).
+
+%% args: the Repo function is called with them. super: what remains of the
+%% call below the middleware that has run on the caller.
+-type payload() :: {args, [term()]} | {super, fun(() -> term())}.
+
+%% Nodes of different versions talk to each other during a deploy: fields may
+%% be added, none may change its meaning under the same protocol number.
+-type request() ::
+        #{protocol := 1,
+          id := <<_:128>>,                  % names this call, for ever
+          repo := module(),
+          action := atom(),
+          payload := payload(),
+          kind := ecto_litefs_status:kind(),
+          budget_ms := non_neg_integer()}.  % the caller waits no longer
+
+-type position() :: undefined.              % until there is an await
+
+-type answer() ::
+        {ok, Result :: term(), position()}
+      | {raise, error | exit | throw, Reason :: term(), Stack :: list()}
+      | {not_primary, Hint :: term()}       % not executed
+      | {unknown, Role :: ecto_litefs_nif:role()}
+      | {unsupported, Protocol :: 1}.       % not executed
+
+-define(PROTOCOL, 1).
+
+-spec request(module(), atom(), payload(), ecto_litefs_status:kind()) ->
+          request().
+request(Repo, Action, Payload, Kind) ->
+    #{protocol => ?PROTOCOL,
+      id => rand:bytes(16),
+      repo => Repo,
+      action => Action,
+      payload => Payload,
+      kind => Kind,
+      budget_ms => 0}.
+
+-spec run(request()) -> answer().
+run(#{protocol := ?PROTOCOL, repo := Repo, kind := Kind} = Request) ->
+    Deadline = now_ms() + maps:get(budget_ms, Request),
+    Role = ecto_litefs_status:role(Repo),
+    case ecto_litefs_status:kind(Repo) =:= Kind andalso may_write(Role, Kind) of
+        true -> verify(Request, execute(Request), Deadline);
+        false -> {not_primary, Role}
+    end;
+run(#{protocol := _}) ->
+    {unsupported, ?PROTOCOL}.
+
+%% Whether this process runs a forwarded call of the Repo: what is called from
+%% inside it passes without routing.
+-spec active(module()) -> boolean().
+active(Repo) ->
+    get({?MODULE, Repo}) =/= undefined.
+
+%% Another write of the Repo was committed inside the call. From now on a
+%% refusal does not prove that nothing was executed.
+-spec note_written(module()) -> ok.
+note_written(Repo) ->
+    _ = put({?MODULE, Repo}, written),
+    ok.
+
+may_write(primary, _Kind) -> true;
+may_write(not_litefs, plain) -> true;
+may_write(_Role, _Kind) -> false.
+
+execute(#{repo := Repo} = Request) ->
+    apply_context(Request),
+    undefined = put({?MODULE, Repo}, running),
+    try {ok, call(Request)}
+    catch
+        Class:Reason:Stack -> {raise, Class, Reason, Stack}
+    end.
+
+%% Logger drops the lines of a process whose group leader is on another node.
+%% The place for the caller's dynamic repo, Logger metadata and $callers.
+apply_context(_Request) ->
+    Leader = case whereis(user) of
+                 undefined -> whereis(init);
+                 Pid -> Pid
+             end,
+    true = group_leader(Leader, self()),
+    ok.
+
+call(#{payload := {args, Args}, repo := Repo, action := Action}) ->
+    apply(Repo, Action, Args);
+call(#{payload := {super, Super}}) ->
+    Super().
+
+verify(Request, {ok, {error, Reason}} = Outcome, Deadline) ->
+    failed(Request, Reason, answer(Outcome), Deadline);
+verify(Request, {raise, _Class, Reason, _Stack} = Outcome, Deadline) ->
+    failed(Request, Reason, answer(Outcome), Deadline);
+verify(#{kind := Kind} = Request, {ok, _Result} = Outcome, Deadline) ->
+    Role = fresh_role(Request, Deadline),
+    case may_write(Role, Kind) of
+        true -> answer(Outcome);
+        false -> {unknown, Role}
+    end.
+
+%% Nothing was committed by a call that failed. If it failed because the
+%% database is read-only here, and this is not the primary, then it has not
+%% been executed and may run elsewhere.
+failed(#{repo := Repo, kind := Kind} = Request, Reason, Answer, Deadline) ->
+    Refused = get({?MODULE, Repo}) =:= running
+        andalso ecto_litefs_refusal:refused(Reason),
+    case Refused andalso fresh_role(Request, Deadline) of
+        false ->
+            Answer;
+        Role ->
+            case may_write(Role, Kind) of
+                true -> Answer;
+                false -> {not_primary, Role}
+            end
+    end.
+
+answer({ok, Result}) -> {ok, Result, undefined};
+answer({raise, _, _, _} = Raised) -> Raised.
+
+fresh_role(#{repo := Repo}, Deadline) ->
+    ecto_litefs_status:check(Repo, max(0, Deadline - now_ms())).
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).

@@ -1,0 +1,66 @@
+%% A write, put together: is it local, and if not, forward it. What the
+%% middleware calls; it knows nothing of Elixir.
+-module(ecto_litefs_write).
+
+-export([decide/1]).
+-export([committed/2]).
+-export([run/4]).
+
+-type failure() ::
+        #{reason := in_transaction | term(),
+          node := node() | nil,
+          outcome := not_executed | unknown}.
+
+%% The fast path of every write: no process is asked.
+-spec decide(module()) -> local | remote.
+decide(Repo) ->
+    case ecto_litefs_route:local(ecto_litefs_status:role(Repo)) of
+        true -> local;
+        false -> nested(Repo)
+    end.
+
+%% Inside a forwarded call nothing is routed again: LiteFS itself refuses a
+%% write that comes too late.
+nested(Repo) ->
+    case ecto_litefs_executor:active(Repo) of
+        true -> local;
+        false -> remote
+    end.
+
+%% A write that ran here has ended. Within a forwarded call that matters: it
+%% cannot be repeated elsewhere any more.
+-spec committed(module(), term()) -> ok.
+committed(_Repo, {error, _Reason}) ->
+    ok;
+committed(Repo, _Result) ->
+    case ecto_litefs_executor:active(Repo) andalso not in_transaction(Repo) of
+        true -> ecto_litefs_executor:note_written(Repo);
+        false -> ok
+    end.
+
+%% `local`: this node has become the primary meanwhile. An exception raised on
+%% the primary is raised here as itself, with the remote stack.
+-spec run(module(), atom(), ecto_litefs_executor:payload(),
+          ecto_litefs_attempt:caller()) ->
+          local | {done, Result :: term()} | {failed, failure()}.
+run(Repo, Action, Payload, Call) ->
+    case in_transaction(Repo) of
+        true ->
+            {failed, #{reason => in_transaction, node => nil,
+                       outcome => not_executed}};
+        false ->
+            Kind = ecto_litefs_status:kind(Repo),
+            Request = ecto_litefs_executor:request(Repo, Action, Payload, Kind),
+            outcome(ecto_litefs_forward:run(Request, Call))
+    end.
+
+outcome(local) -> local;
+outcome({done, _Result} = Done) -> Done;
+outcome({failed, _Failure} = Failed) -> Failed;
+outcome({raised, Class, Reason, Stack}) -> erlang:raise(Class, Reason, Stack).
+
+%% An open read transaction stops the replication on this node, so a write
+%% that waits for it would never end.
+in_transaction(Repo) ->
+    erlang:function_exported(Repo, 'in_transaction?', 0)
+        andalso Repo:'in_transaction?'().
