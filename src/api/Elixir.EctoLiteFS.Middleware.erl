@@ -1,0 +1,103 @@
+%% The EctoMiddleware: a write on a node that is not the primary runs on the
+%% primary. Reads, and writes on the primary, pass.
+%%
+%% Where this module comes first in the Repo's list, the call itself travels,
+%% as data, and the rest of the middleware runs once, on the primary. Else
+%% all other middleware runs here, as in ecto_litefs 1.0, and what is below
+%% it travels, as a fun.
+-module('Elixir.EctoLiteFS.Middleware').
+
+-export([process/2]).
+
+-define(IS_WRITE(Action),
+        (Action =:= insert orelse Action =:= 'insert!' orelse
+         Action =:= update orelse Action =:= 'update!' orelse
+         Action =:= delete orelse Action =:= 'delete!' orelse
+         Action =:= insert_or_update orelse Action =:= 'insert_or_update!'
+         orelse ?IS_BULK(Action))).
+-define(IS_BULK(Action),
+        (Action =:= insert_all orelse Action =:= update_all
+         orelse Action =:= delete_all)).
+
+-type resolution() :: #{repo := module(), action := atom(), args := list(),
+                        private := map(), atom() => term()}.
+
+-spec process(term(), resolution()) ->
+          {cont, term(), resolution()} | {halt, term()}.
+process(Resource, #{action := Action, repo := Repo} = Resolution)
+  when ?IS_WRITE(Action) ->
+    case ecto_litefs_write:decide(Repo) of
+        local -> local(Resource, Resolution);
+        remote -> remote(Resource, Resolution)
+    end;
+process(Resource, Resolution) ->
+    pass(Resource, Resolution).
+
+pass(Resource, Resolution) ->
+    {Result, Resolution1} =
+        'Elixir.EctoMiddleware.Engine':yield(Resource, Resolution),
+    {cont, Result, Resolution1}.
+
+local(Resource, #{repo := Repo} = Resolution) ->
+    {cont, Result, _} = Passed = pass(Resource, Resolution),
+    ok = ecto_litefs_write:committed(Repo, Result),
+    Passed.
+
+remote(Resource, Resolution) ->
+    case untouched(Resource, Resolution) of
+        true -> forward(Resource, Resolution);
+        false -> pass(Resource, forward_super(Resolution))
+    end.
+
+%% Whether the primary would come to this point with this very resource.
+untouched(Resource, #{args := [Resource | _]} = Resolution) ->
+    #{repo := Repo, action := Action, entity := Entity} = Resolution,
+    erlang:function_exported(Repo, middleware, 2)
+        andalso first(Repo:middleware(Action, Entity));
+untouched(_Resource, _Resolution) ->
+    false.
+
+first([?MODULE | _]) -> true;
+first(_) -> false.
+
+forward(Resource, #{args := Args} = Resolution) ->
+    case run({args, Args}, Resolution) of
+        local -> local(Resource, Resolution);
+        {value, Value} -> {halt, Value}
+    end.
+
+forward_super(#{private := #{'__super__' := Super} = Private} = Resolution) ->
+    Forward =
+        fun(Resource, Below) ->
+                Call = fun() -> Super(Resource, Below) end,
+                case run({super, Call}, Resolution) of
+                    local -> Call();
+                    {value, Value} -> Value
+                end
+        end,
+    Resolution#{private := Private#{'__super__' := Forward}}.
+
+run(Payload, #{repo := Repo, action := Action}) ->
+    Call = fun 'Elixir.EctoLiteFS.RPC':call/3,
+    case ecto_litefs_write:run(Repo, Action, Payload, Call) of
+        local -> local;
+        {done, Value} -> {value, Value};
+        {failed, Failure} -> {value, failed(Failure, Repo, Action)}
+    end.
+
+%% A function that answers {:ok, _} or {:error, _} answers an error; but in a
+%% transaction an error that is not looked at would look like success.
+failed(#{reason := Reason} = Failure, Repo, Action) ->
+    case Reason =:= in_transaction orelse raises(Action) of
+        true ->
+            error('Elixir.EctoLiteFS.Error':exception(
+                    Failure#{repo => Repo, action => Action}));
+        false ->
+            {error, Reason}
+    end.
+
+raises('insert!') -> true;
+raises('update!') -> true;
+raises('delete!') -> true;
+raises('insert_or_update!') -> true;
+raises(Action) -> ?IS_BULK(Action).

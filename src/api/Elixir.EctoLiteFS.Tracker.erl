@@ -1,0 +1,126 @@
+%% What this node knows of a Repo's primary. The functions of 1.0; there is no
+%% cache to refresh any more, the answers are always the newest.
+-module('Elixir.EctoLiteFS.Tracker').
+
+-export([process_name/1]).
+-export(['ready?'/1]).
+-export([get_primary/1]).
+-export([get_primary/2]).
+-export([set_primary/2]).
+-export([set_replica/1]).
+-export(['is_primary?'/1]).
+-export([invalidate_cache/1]).
+-export([get_erpc_timeout/1]).
+
+%% unavailable: the native part is not loaded, and only it can hold a role.
+-type set_error() :: managed_by_litefs | not_ready | unavailable.
+
+%% How long several claimants may take to say which of them is the primary.
+-define(CHOOSE_MS, 200).
+
+%% 'Elixir.EctoLiteFS.Tracker.MyApp.Repo', the name of the Repo's detector.
+-spec process_name(module()) -> atom().
+process_name(Repo) when is_atom(Repo) ->
+    ecto_litefs_detector:name(Repo).
+
+-spec 'ready?'(module()) -> boolean().
+'ready?'(Repo) when is_atom(Repo) ->
+    whereis(process_name(Repo)) =/= undefined
+        andalso ecto_litefs_supervised:alive(Repo).
+
+-spec get_primary(module()) -> {ok, node() | nil} | {error, not_ready}.
+get_primary(Repo) when is_atom(Repo) ->
+    case ready(Repo) of
+        {ok, _Access} -> {ok, primary(Repo, ecto_litefs_status:role(Repo))};
+        {error, not_ready} = Error -> Error
+    end.
+
+%% The option :force of 1.0 has nothing left to force.
+-spec get_primary(module(), [{force, boolean()}]) ->
+          {ok, node() | nil} | {error, not_ready}.
+get_primary(Repo, Options) when is_list(Options) ->
+    get_primary(Repo).
+
+primary(Repo, Role) ->
+    case ecto_litefs_route:local(Role) of
+        true -> node();
+        false -> elsewhere(Repo, ecto_litefs_status:kind(Repo))
+    end.
+
+elsewhere(Repo, Kind) ->
+    case ecto_litefs_directory:choose(Repo, Kind, ?CHOOSE_MS) of
+        {ok, Node} -> Node;
+        none -> nil
+    end.
+
+%% Where there is no LiteFS to say it. Another node need not be connected. It
+%% is named before this node stops being primary, so that no write in between
+%% finds nobody.
+-spec set_primary(module(), node()) -> ok | {error, set_error()}.
+set_primary(Repo, Node) when is_atom(Repo), Node =:= node() ->
+    case set_manual(Repo, primary) of
+        ok -> ecto_litefs_manual:name(Repo, Node);
+        {error, _} = Error -> Error
+    end;
+set_primary(Repo, Node) when is_atom(Repo), is_atom(Node) ->
+    Before = ecto_litefs_manual:named(Repo),
+    ok = ecto_litefs_manual:name(Repo, Node),
+    case set_manual(Repo, replica) of
+        ok ->
+            ok;
+        {error, _} = Error ->
+            ok = ecto_litefs_manual:restore(Repo, Before),
+            Error
+    end.
+
+%% The node that was named stays named, unless it is this one.
+-spec set_replica(module()) -> ok | {error, set_error()}.
+set_replica(Repo) when is_atom(Repo) ->
+    case set_manual(Repo, replica) of
+        ok -> ecto_litefs_manual:forget(Repo, node());
+        {error, _} = Error -> Error
+    end.
+
+set_manual(Repo, Role) ->
+    case ready(Repo) of
+        {ok, passthrough} when Role =:= primary -> ok;
+        {ok, passthrough} -> {error, unavailable};
+        {ok, _Handle} -> detector(Repo, Role);
+        {error, not_ready} = Error -> Error
+    end.
+
+detector(Repo, Role) ->
+    case ecto_litefs_detector:set_manual(Repo, Role) of
+        {error, closed} -> {error, not_ready};
+        Answer -> Answer
+    end.
+
+-spec 'is_primary?'(module()) -> boolean().
+'is_primary?'(Repo) when is_atom(Repo) ->
+    'ready?'(Repo)
+        andalso ecto_litefs_route:local(ecto_litefs_status:role(Repo)).
+
+%% Nothing is cached; the detector looks at the directory soon.
+-spec invalidate_cache(module()) -> ok.
+invalidate_cache(Repo) when is_atom(Repo) ->
+    case ready(Repo) of
+        {ok, passthrough} -> ok;
+        {ok, Handle} -> ecto_litefs_nif:hint(Handle);
+        {error, not_ready} -> ok
+    end.
+
+-spec get_erpc_timeout(module()) -> pos_integer().
+get_erpc_timeout(Repo) when is_atom(Repo) ->
+    case ecto_litefs_instance:lookup(Repo) of
+        {_Access, #{erpc_timeout := Timeout}} -> Timeout;
+        none -> maps:get(erpc_timeout, ecto_litefs_config:defaults())
+    end.
+
+%% Answers that need the Repo's supervisor.
+ready(Repo) ->
+    case 'ready?'(Repo) andalso ecto_litefs_instance:lookup(Repo) of
+        {gone, _Config} -> {error, not_ready};
+        {Access, _Config} -> {ok, Access};
+        none -> {error, not_ready};
+        false -> {error, not_ready}
+    end.

@@ -1,0 +1,20 @@
+%% What all Repos of this VM share: the pg scope of the claims, and the tables
+%% of the directory, which live as long as this supervisor.
+-module(ecto_litefs_sup).
+
+-behaviour(supervisor).
+
+-export([start_link/0]).
+-export([init/1]).
+
+-spec start_link() -> supervisor:startlink_ret().
+start_link() ->
+    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    ok = ecto_litefs_breaker:new(),
+    ok = ecto_litefs_manual:new(),
+    Claims = #{id => claims,
+               start => {pg, start_link, [ecto_litefs_claim:scope()]}},
+    {ok, {#{strategy => one_for_one}, [Claims]}}.
