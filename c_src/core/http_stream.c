@@ -255,7 +255,7 @@ static enum http_closed closed_reason(const struct http_stream* stream,
     if (stream->opened)
         return code == CURLE_OK ? HTTP_ENDED : HTTP_CUT;
     curl_easy_getinfo(stream->events.easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status >= 200)
+    if (status >= 200 && status != 200)
         return HTTP_STATUS;
     if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
         return HTTP_REFUSED;
