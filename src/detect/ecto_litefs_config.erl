@@ -32,7 +32,7 @@ defaults() ->
       refresh_grace_period => 100,
       erpc_timeout => 15_000,
       mount => auto,
-      primary_wait => 5_000}.
+      primary_wait => 20_000}.
 
 -spec nif_options(t(), boolean()) -> ecto_litefs_nif:options().
 nif_options(#{primary_file := File, event_stream_url := Url,

@@ -70,6 +70,7 @@ kind(Repo) ->
 
 -spec kind(ecto_litefs_nif:snapshot(), ecto_litefs_config:t()) -> kind().
 kind(_Snapshot, #{mount := plain}) -> plain;
+kind(_Snapshot, #{mount := required}) -> litefs;
 kind(#{litefs_seen := true}, _Config) -> litefs;
 kind(#{mount := litefs}, _Config) -> litefs;
 kind(_Snapshot, _Config) -> plain.
