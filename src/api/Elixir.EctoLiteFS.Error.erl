@@ -54,11 +54,18 @@
 '__info__'(Key) ->
     ?MODULE:module_info(Key).
 
--spec exception([{atom(), term()}] | #{atom() => term()}) -> t().
+%% The text form is for a user's tests: raise EctoLiteFS.Error, "text".
+-spec exception([{atom(), term()}] | #{atom() => term()} | binary()) -> t().
+exception(Text) when is_binary(Text) ->
+    '__struct__'([{reason, Text}]);
 exception(Fields) ->
     '__struct__'(Fields).
 
 -spec message(t()) -> binary().
+message(#{reason := Text}) when is_binary(Text) ->
+    Text;
+message(#{reason := Reason, action := nil}) ->
+    unicode:characters_to_binary(["a write ", sentence(Reason)]);
 message(#{reason := Reason, action := Action, repo := Repo}) ->
     unicode:characters_to_binary(
       [ecto_litefs_inspect:inspect(Repo), $., atom_to_list(Action), $\s,
