@@ -89,16 +89,8 @@ defmodule RealEcto.NoLitefsTest do
   end
 
   test "the SQL sandbox works as without us", c do
-    # migrated as `mix ecto.migrate` does in a test environment: no sandbox
-    Application.put_env(:real_ecto, Repo, c.config)
-
-    {:ok, _, _} =
-      Ecto.Migrator.with_repo(
-        Repo,
-        &Ecto.Migrator.up(&1, 1, Migration, log: false)
-      )
-
     start(c, pool: Sandbox)
+    migrate()
     Sandbox.mode(Repo, :manual)
 
     assert_raise DBConnection.OwnershipError, fn ->

@@ -45,6 +45,9 @@ defmodule RealEcto.Cluster do
     on(member, Application, :put_env, [:real_ecto, :repos, with_litefs])
   end
 
+  @doc "Connects two members, as libcluster does for an application."
+  def connect(one, other), do: true = on(one, :net_kernel, :connect_node, [other.node])
+
   @doc "Calls a function on a member; what it raises is raised here."
   def on(member, module, fun, args),
     do: :erpc.call(member.node, module, fun, args, 60_000)

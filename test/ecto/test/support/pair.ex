@@ -18,6 +18,7 @@ defmodule RealEcto.Pair do
     replica =
       Cluster.start(:replica, dir, &replica_repos(&1, dir, mode, options))
 
+    Cluster.connect(replica, primary)
     %{primary: primary, replica: replica}
   end
 
