@@ -181,15 +181,17 @@ join(Name, #{primary := Name} = State) -> see(Name, primary, State);
 join(Name, #{primary := none} = State) -> self() ! elect, see(Name, none, State);
 join(Name, #{primary := Primary} = State) -> see(Name, {replica, Primary}, State).
 
-%% The file stays as it is: nobody is there to take it away.
+%% The mount goes, and with it what it showed.
 down(Name, State) ->
     case member(Name, State) of
         #member{server = undefined} ->
             State;
         #member{server = Server} = Member ->
             ok = litefs_simulator_http:stop(Server),
-            set(Name, Member#member{server = undefined, view = none,
-                                    subscribers = #{}}, State)
+            Down = Member#member{server = undefined, view = none,
+                                 subscribers = #{}},
+            show_file(Down),
+            set(Name, Down, State)
     end.
 
 lose_primary(Name, #{primary := Name, nodes := Names,
