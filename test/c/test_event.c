@@ -135,7 +135,7 @@ END_TEST
 static const char* const with_unknown_fields[] = {
     "{\"type\":\"init\",\"data\":{\"isPrimary\":true,\"x\":{\"y\":[1]}}}",
     "{\"v\":2,\"type\":\"init\",\"data\":{\"isPrimary\":true},\"z\":null}",
-    "{\"type\":\"init\",\"data\":{\"isPrimary\":true},\"n\":9223372036854775808}",
+    "{\"type\":\"init\",\"data\":{\"isPrimary\":true},\"\":9223372036854775808}",
     "{\"type\":\"init\",\"data\":{\"isPrimary\":true},\"nul\":\"\\u0000\"}",
     "{\"type\":\"init\",\"data\":{\"isPrimary\":true},\"s\":\"[[[\\\"{{\"}",
 };
