@@ -89,7 +89,8 @@ handle_info({ecto_litefs_changed, Handle}, #state{handle = Handle} = State) ->
     {noreply, refresh(State)};
 handle_info(retry_reconnect, State) ->
     {noreply, refresh(State#state{retry = undefined})};
-handle_info({'DOWN', Ref, process, _Pid, _Reason}, #state{scope = Ref} = State) ->
+handle_info({'DOWN', Ref, process, _Pid, _Reason},
+            #state{scope = Ref} = State) ->
     {noreply, rejoin(State#state{scope = undefined, claim = none})};
 handle_info(rejoin, State) ->
     {noreply, rejoin(State)};
@@ -145,9 +146,9 @@ start_without_nif(Directory, #state{repo = Repo, config = Config} = State) ->
                     <<Directory/binary, " is a LiteFS mount, but ",
                       Reason/binary>>}};
         false ->
-            ok = ecto_litefs_report:without_nif(Repo, Reason),
+            Reported = ecto_litefs_report:without_nif(Repo, Reason),
             ok = ecto_litefs_instance:put(Repo, passthrough, Config),
-            {ok, refresh(watch_scope(State))}
+            {ok, refresh(watch_scope(State#state{reported = Reported}))}
     end.
 
 %% -- acting on a change ------------------------------------------------------

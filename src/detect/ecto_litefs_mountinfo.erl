@@ -5,6 +5,7 @@
 
 -export([is_litefs/1]).
 -export([is_litefs/2]).
+-export([real_path/1]).
 
 -define(LINKS_MAX, 40).
 
@@ -42,6 +43,7 @@ unescape(<<>>) ->
     <<>>.
 
 %% The table names directories without symbolic links.
+-spec real_path(file:filename_all()) -> binary().
 real_path(Directory) ->
     [Root | Names] = filename:split(unicode:characters_to_binary(Directory)),
     walk(Root, Names, ?LINKS_MAX).

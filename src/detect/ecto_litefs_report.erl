@@ -78,10 +78,12 @@ warn_distribution(Repo, litefs, nonode@nohost,
 warn_distribution(_Repo, _Kind, _Node, Reported) ->
     Reported.
 
--spec without_nif(module(), binary()) -> ok.
+%% In place of the line that says that there is no LiteFS.
+-spec without_nif(module(), binary()) -> t().
 without_nif(Repo, Reason) ->
-    ?LOG_NOTICE("ecto_litefs ~ts: ~ts; there is no LiteFS here, so nothing is "
-                "forwarded", [name(Repo), Reason], meta(Repo)).
+    ?LOG_NOTICE("ecto_litefs ~ts: no LiteFS here, writes are local; ~ts",
+                [name(Repo), Reason], meta(Repo)),
+    #reported{role = {not_litefs, <<>>}}.
 
 %% It is tried again every second, and logged once until the role is known.
 -spec not_reconnected(module(), error | exit | throw, term(), t()) -> t().
