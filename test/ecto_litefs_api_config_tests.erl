@@ -1,0 +1,102 @@
+%% EctoLiteFS.Config: 1.0's defaults and texts, and the new options.
+-module(ecto_litefs_api_config_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(CONFIG, 'Elixir.EctoLiteFS.Config').
+
+defaults_test() ->
+    ?assertEqual(#{'__struct__' => ?CONFIG,
+                   repo => my_repo,
+                   primary_file => <<"/litefs/.primary">>,
+                   poll_interval => 30000,
+                   event_stream_url => <<"http://localhost:20202/events">>,
+                   table_name => <<"_ecto_litefs_primary">>,
+                   cache_ttl => 5000,
+                   refresh_grace_period => 100,
+                   erpc_timeout => 15000,
+                   mount => auto,
+                   primary_wait => 20000},
+                 ?CONFIG:'new!'([{repo, my_repo}])).
+
+good_test_() ->
+    [?_assertMatch(#{Key := Value}, new([{Key, Value}]))
+     || {Key, Value} <- [{primary_file, <<"/x/.primary">>},
+                         {poll_interval, 1}, {poll_interval, disabled},
+                         {event_stream_url, nil},
+                         {event_stream_url, <<"http://h:1/events">>},
+                         {table_name, <<"_my_table_1">>},
+                         {cache_ttl, 1}, {refresh_grace_period, 1},
+                         {erpc_timeout, 1},
+                         {mount, auto}, {mount, required}, {mount, plain},
+                         {primary_wait, 0}, {primary_wait, 1}]].
+
+repo_test() ->
+    ?assertEqual(<<"EctoLiteFS.Config requires :repo option">>,
+                 refused([])),
+    ?assertEqual(<<"EctoLiteFS.Config :repo must be an atom">>,
+                 refused([{repo, <<"MyApp.Repo">>}])).
+
+%% Of each option, values of every other type.
+wrong_type_test_() ->
+    [{lists:flatten(io_lib:format("~p: ~p", [Key, Value])),
+      ?_assertEqual(text(Key, What, Value),
+                    refused([{repo, my_repo}, {Key, Value}]))}
+     || {Key, What, Values} <- wrong(), Value <- Values].
+
+wrong() ->
+    Integer = "a positive integer",
+    String = "a non-empty string",
+    [{poll_interval, Integer, [0, -1, 1.5, <<"1">>, nil, enabled]},
+     {cache_ttl, Integer, [0, -1, 1.5, <<"1">>, nil, disabled]},
+     {refresh_grace_period, Integer, [0, -1, <<"500">>]},
+     {erpc_timeout, Integer, [0, -1, infinity, <<"1">>]},
+     {primary_wait, "a non-negative integer", [-1, infinity, 0.5, nil]},
+     {primary_file, String, [<<>>, "/litefs/.primary", nil, 1]},
+     {event_stream_url, String, [<<>>, "http://h", 1, disabled]},
+     {table_name, "a string", [t, "table", nil]},
+     {table_name,
+      "a valid SQL identifier (alphanumeric and underscores, starting with "
+      "letter or underscore)",
+      [<<>>, <<"1a">>, <<"a-b">>, <<"foo; DROP TABLE users; --">>,
+       <<"a\n">>]},
+     {mount, ":auto, :required or :plain", [automatic, <<"auto">>, nil, true]}].
+
+text(Key, What, Value) ->
+    iolist_to_binary(
+      io_lib:format("EctoLiteFS.Config :~s must be ~s, got: ~ts",
+                    [Key, What, ecto_litefs_inspect:inspect(Value)])).
+
+unknown_key_test() ->
+    ?assertError(#{'__struct__' := 'Elixir.KeyError', key := pool,
+                   term := #{'__struct__' := ?CONFIG}},
+                 new([{pool, 1}])).
+
+struct_test() ->
+    ?assertError(#{'__struct__' := 'Elixir.ArgumentError'},
+                 ?CONFIG:'__struct__'([])),
+    ?assertMatch(#{repo := r, mount := plain},
+                 ?CONFIG:'__struct__'(#{repo => r, mount => plain})),
+    ?assertEqual([repo], [Field || #{field := Field, required := true}
+                                       <- ?CONFIG:'__info__'(struct)]).
+
+%% Below, a missing stream is `undefined` and a path is absolute.
+to_map_test() ->
+    Map = ?CONFIG:to_map(new([{primary_file, <<"x/.primary">>},
+                              {event_stream_url, nil}])),
+    Absolute = unicode:characters_to_binary(filename:absname("x/.primary")),
+    ?assertMatch(#{primary_file := Absolute, event_stream_url := undefined},
+                 Map),
+    ?assertNot(is_map_key('__struct__', Map)),
+    ?assertEqual(lists:sort([repo | maps:keys(ecto_litefs_config:defaults())]),
+                 lists:sort(maps:keys(Map))).
+
+new(Options) ->
+    ?CONFIG:'new!'([{repo, my_repo} | Options]).
+
+refused(Options) ->
+    try ?CONFIG:'new!'(Options) of
+        Config -> {accepted, Config}
+    catch
+        error:#{'__struct__' := 'Elixir.ArgumentError', message := Text} -> Text
+    end.

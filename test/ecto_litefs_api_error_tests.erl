@@ -1,0 +1,38 @@
+%% EctoLiteFS.Error: an exception as Elixir makes them.
+-module(ecto_litefs_api_error_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(ERROR, 'Elixir.EctoLiteFS.Error').
+
+fields_test() ->
+    Error = ?ERROR:exception([{reason, primary_unavailable},
+                              {action, 'insert!'}, {repo, my_repo},
+                              {outcome, not_executed}]),
+    ?assertEqual(#{'__struct__' => ?ERROR, '__exception__' => true,
+                   reason => primary_unavailable, action => 'insert!',
+                   repo => my_repo, node => nil, outcome => not_executed},
+                 Error).
+
+unknown_field_test() ->
+    ?assertError({badkey, cause}, ?ERROR:exception([{cause, x}])).
+
+%% One sentence: it says what to do and whether anything was written.
+message_test_() ->
+    [{lists:flatten(io_lib:format("~p", [Reason])),
+      fun() ->
+              Text = message(Reason),
+              [?assertNotEqual(nomatch, string:find(Text, Part))
+               || Part <- ["my_repo.insert! " | Parts]],
+              ?assertEqual(nomatch, string:find(Text, "\n"))
+      end}
+     || {Reason, Parts} <-
+            [{in_transaction, ["transaction", "nothing was written"]},
+             {primary_unavailable, ["primary", "nothing was written"]},
+             {{erpc, noconnection, 'p@h'}, ["p@h", "nothing was written"]},
+             {{erpc, notsup, 'p@h'}, ["p@h", "version", "nothing was written"]},
+             {{erpc, timeout, 'p@h'}, ["p@h", "may have been written"]}]].
+
+message(Reason) ->
+    ?ERROR:message(?ERROR:exception(#{reason => Reason, action => 'insert!',
+                                      repo => my_repo})).
