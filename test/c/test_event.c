@@ -132,10 +132,12 @@ START_TEST(is_ignored)
 }
 END_TEST
 
+#define BIG "18446744073709551616" /* does not fit into 64 bits */
+
 static const char* const with_unknown_fields[] = {
     "{\"type\":\"init\",\"data\":{\"isPrimary\":true,\"x\":{\"y\":[1]}}}",
     "{\"v\":2,\"type\":\"init\",\"data\":{\"isPrimary\":true},\"z\":null}",
-    "{\"type\":\"init\",\"data\":{\"isPrimary\":true},\"\":9223372036854775808}",
+    "{\"type\":\"init\",\"data\":{\"isPrimary\":true},\"n\":" BIG "}",
     "{\"type\":\"init\",\"data\":{\"isPrimary\":true},\"nul\":\"\\u0000\"}",
     "{\"type\":\"init\",\"data\":{\"isPrimary\":true},\"s\":\"[[[\\\"{{\"}",
 };

@@ -161,6 +161,19 @@ START_TEST(a_line_in_pieces_is_one_line)
 }
 END_TEST
 
+START_TEST(half_a_line_does_not_spoil_the_next_stream)
+{
+    fake_litefs_script(
+        fake, FAKE_SCRIPT(REPLICA("node-a"), {FAKE_TEXT, "{\"type\":\"prim", 0},
+                          HANG_UP));
+    rig_start();
+    AWAIT(fake_litefs_events_requests(fake) == 2);
+    fake_litefs_script(fake, FAKE_SCRIPT(PRIMARY));
+    await_primary();
+    ck_assert_uint_eq(counters().malformed, 0);
+}
+END_TEST
+
 Suite* suite_stream_input(void);
 
 Suite* suite_stream_input(void)
@@ -180,6 +193,7 @@ Suite* suite_stream_input(void)
     tcase_add_loop_test(lines, a_bad_line_is_ignored_and_counted, 0,
                         COUNT(bad_lines));
     tcase_add_test(lines, a_line_in_pieces_is_one_line);
+    tcase_add_test(lines, half_a_line_does_not_spoil_the_next_stream);
     suite_add_tcase(suite, lines);
     return suite;
 }
