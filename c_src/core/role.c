@@ -138,7 +138,6 @@ static unsigned on_primary_event(struct role_state* state,
     set_text(state->stream_hostname, sizeof state->stream_hostname,
              input->primary.hostname);
     state->stream_at_ms = now_ms;
-    state->stream_down_ms = 0;
     state->status.stream = STREAM_UP;
     return EFFECT_PROBE;
 }

@@ -112,7 +112,7 @@ struct role_state {
     bool stream_is_primary;
     char stream_hostname[HOSTNAME_MAX + 1];
     int64_t stream_at_ms;   /* time of the latest such event, for ever */
-    int64_t stream_down_ms; /* when the stream went down, 0 while up */
+    int64_t stream_down_ms; /* when the stream went down last */
     char litefs_id[17];     /* the last one given */
 
     /* mount half */

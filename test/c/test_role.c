@@ -380,6 +380,29 @@ START_TEST(without_poll_a_plain_directory_is_left_to_inotify)
 }
 END_TEST
 
+START_TEST(with_poll_a_plain_directory_is_believed_for_a_poll)
+{
+    open_with(MODE_AUTO, false, true);
+    plain_sampled(&world, 10, NULL);
+    world_tick(&world, 20000);
+    world_expect(&world,
+                 "t=10 unknown -> not_litefs [mount]\n"
+                 "t=7010 not_litefs -> unknown [none]\n");
+}
+END_TEST
+
+/* While the stream is down nobody looks more often than once a second. */
+START_TEST(short_poll_does_not_shorten_a_plain_directorys_life)
+{
+    struct role_config config = world_config(MODE_AUTO);
+    config.poll_interval_ms = 50;
+    world_open(&world, &config);
+    stream_down(&world, 5);
+    plain_sampled(&world, 10, NULL);
+    ck_assert_int_eq(role_deadline(&world.state), 10 + 1000 + PROBE_TIMEOUT_MS);
+}
+END_TEST
+
 START_TEST(overdue_probe_ends_both_halves)
 {
     world_open_mounted(&world);
@@ -532,6 +555,19 @@ START_TEST(older_epoch_does_nothing)
 }
 END_TEST
 
+/* mnt_id may be used again, or be 0 on an old kernel. */
+START_TEST(other_device_asks_for_a_reconnect)
+{
+    world_open_mounted(&world);
+    uint64_t before = epoch();
+    const struct mount_sample sample = {
+        .kind = MOUNT_LITEFS, .started_ms = 1000, .mnt_id = 40, .dev = 8};
+    const struct role_input input = {.type = INPUT_MOUNT, .mount = sample};
+    world_input(&world, 1000, &input);
+    ck_assert_uint_eq(epoch(), before + 1);
+}
+END_TEST
+
 START_TEST(other_litefs_id_asks_for_a_reconnect)
 {
     world_open_mounted(&world);
@@ -633,6 +669,8 @@ Suite* suite_role(void)
         without_stream_mount_evidence_lives_for_a_poll,
         without_stream_and_poll_a_mount_is_believed_for_a_moment,
         without_poll_a_plain_directory_is_left_to_inotify,
+        with_poll_a_plain_directory_is_believed_for_a_poll,
+        short_poll_does_not_shorten_a_plain_directorys_life,
         overdue_probe_ends_both_halves,
         overdue_probe_is_noticed_when_it_comes_back,
         hanging_plain_directory_is_unknown,
@@ -642,6 +680,7 @@ Suite* suite_role(void)
         plain_directory_never_asks_for_a_reconnect,
         plain_directory_turns_into_a_mount,
         older_epoch_does_nothing,
+        other_device_asks_for_a_reconnect,
         other_litefs_id_asks_for_a_reconnect,
         same_mount_unreadable_for_a_while_needs_no_reconnect,
         generation_grows_with_differences_only,
