@@ -19,6 +19,7 @@
 -export([port/1]).
 -export([running/1]).
 -export([os_pid/1]).
+-export([last_exit/1]).
 -export([layers/1]).
 -export([free_ports/1]).
 
@@ -45,7 +46,7 @@
                 port :: inet:port_number(),
                 process = none :: port() | none,
                 os_pid = none :: pos_integer() | none,
-                exited = none :: exit_status() | none,
+                last_exit = none :: exit_status() | none,
                 waiting = [] :: [gen_server:from()]}).
 
 %% The environment variable LITEFS names the binary that is run.
@@ -127,6 +128,11 @@ running(Node) ->
 os_pid(Node) ->
     gen_server:call(Node, os_pid).
 
+%% How it ended the last time.
+-spec last_exit(pid()) -> exit_status() | none.
+last_exit(Node) ->
+    gen_server:call(Node, last_exit).
+
 %% How many file systems are mounted on the directory, one above the other.
 -spec layers(file:filename()) -> non_neg_integer().
 layers(Dir) ->
@@ -182,13 +188,15 @@ handle_call({signal, Signal}, _From, State = #state{os_pid = Pid})
     "" = os:cmd(lists:concat(["kill -", Signal, " ", Pid])),
     {reply, ok, State};
 handle_call(wait_exit, _From, State = #state{process = none}) ->
-    {reply, State#state.exited, State};
+    {reply, State#state.last_exit, State};
 handle_call(wait_exit, From, State = #state{waiting = Waiting}) ->
     {noreply, State#state{waiting = [From | Waiting]}};
 handle_call(options, _From, State) ->
     {reply, State#state.options, State};
 handle_call(port, _From, State) ->
     {reply, State#state.port, State};
+handle_call(last_exit, _From, State) ->
+    {reply, State#state.last_exit, State};
 handle_call(os_pid, _From, State) ->
     {reply, State#state.os_pid, State}.
 
@@ -200,7 +208,7 @@ handle_cast(Message, _State) ->
 handle_info({Process, {exit_status, Status}},
             State = #state{process = Process, waiting = Waiting}) ->
     _ = [gen_server:reply(From, Status) || From <- Waiting],
-    {noreply, State#state{process = none, os_pid = none, exited = Status,
+    {noreply, State#state{process = none, os_pid = none, last_exit = Status,
                           waiting = []}};
 handle_info({'EXIT', Process, _Reason}, State) when is_port(Process) ->
     {noreply, State}.
@@ -223,8 +231,7 @@ start_process(State = #state{options = #{dir := Dir, log := Log}}) ->
                         [{args, Args}, exit_status, {line, 32}, binary]),
     receive
         {Process, {data, {eol, Pid}}} ->
-            State#state{process = Process, os_pid = binary_to_integer(Pid),
-                        exited = none}
+            State#state{process = Process, os_pid = binary_to_integer(Pid)}
     end.
 
 %% Its input ends when this VM does; then it takes LiteFS with it.

@@ -1,0 +1,161 @@
+%% What a BEAM peer of a test runs: the stand-in Repo on a database in the
+%% LiteFS mount, and EctoLiteFS.Supervisor after it, as an application would
+%% start them. All functions are called on the peer.
+-module(e2e_node).
+-behaviour(supervisor).
+
+-export([create_table/2]).
+-export([start/1]).
+-export([restart_supervisor/1]).
+-export([renew_supervisor/0]).
+-export([init/1]).
+-export([changeset/1]).
+-export([stamped/1]).
+-export([stamp/1]).
+-export([insert/1]).
+-export([timed/3]).
+-export([write_in_transaction/1]).
+-export([write_until/2]).
+-export([isolate/2]).
+-export([reconnect/2]).
+-export([scheduler_delay_us/0]).
+-export([threads/0]).
+
+-export_type([options/0]).
+-export_type([timed/0]).
+
+-type options() :: #{database := file:filename(),
+                     supervisor := [{atom(), term()}]}.
+-type timed() :: {returned, term(), From :: integer(), To :: integer()}
+               | {raised, term(), From :: integer(), To :: integer()}.
+
+-define(REPO, 'Elixir.TestRepo').
+-define(SUPERVISOR, 'Elixir.EctoLiteFS.Supervisor').
+
+%% By a Repo of its own, because only the first primary may do it.
+-spec create_table(file:filename(), wal | delete) -> ok.
+create_table(Database, JournalMode) ->
+    {ok, _Pid} = ecto_litefs_test_repo:start(
+                   ?REPO, #{database => Database, journal_mode => JournalMode}),
+    ok = ecto_litefs_test_repo:create_table(?REPO),
+    ecto_litefs_test_repo:stop(?REPO).
+
+-spec start(options()) -> ok.
+start(Options) ->
+    {ok, _Started} = application:ensure_all_started(ecto_litefs),
+    {ok, Pid} = supervisor:start_link({local, ?MODULE}, ?MODULE, Options),
+    true = unlink(Pid),
+    ok.
+
+-spec init(options()) ->
+          {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init(#{database := Database, supervisor := Options}) ->
+    Repo = #{id => repo,
+             start => {ecto_litefs_test_repo, start_link,
+                       [?REPO, #{database => Database}]}},
+    {ok, {#{strategy => rest_for_one}, [Repo, child_spec(Options)]}}.
+
+child_spec(Options) ->
+    Spec = ?SUPERVISOR:child_spec([{repo, ?REPO} | Options]),
+    Spec#{id => litefs}.
+
+%% With these options instead of those that it had.
+-spec restart_supervisor([{atom(), term()}]) -> ok.
+restart_supervisor(Options) ->
+    ok = supervisor:terminate_child(?MODULE, litefs),
+    ok = supervisor:delete_child(?MODULE, litefs),
+    {ok, _Pid} = supervisor:start_child(?MODULE, child_spec(Options)),
+    ok.
+
+-spec renew_supervisor() -> ok.
+renew_supervisor() ->
+    ok = supervisor:terminate_child(?MODULE, litefs),
+    {ok, _Pid} = supervisor:restart_child(?MODULE, litefs),
+    ok.
+
+-spec changeset(binary()) -> ecto_litefs_test_item:changeset().
+changeset(Name) ->
+    ecto_litefs_test_item:changeset(ecto_litefs_test_item:new(),
+                                    #{name => Name}).
+
+%% Where it is written shows in the row: its value is the node's number.
+-spec stamped(binary()) -> ecto_litefs_test_item:changeset().
+stamped(Name) ->
+    ecto_litefs_test_item:prepare_changes(changeset(Name), fun ?MODULE:stamp/1).
+
+-spec stamp(ecto_litefs_test_item:changeset()) ->
+          ecto_litefs_test_item:changeset().
+stamp(Changeset = #{changes := Changes}) ->
+    [_Name, "127.0.0." ++ Number] = string:lexemes(atom_to_list(node()), "@"),
+    Changeset#{changes := Changes#{value => list_to_integer(Number)}}.
+
+-spec insert(binary()) -> {ok, ecto_litefs_test_item:item()} | {error, term()}.
+insert(Name) ->
+    ?REPO:insert(stamped(Name)).
+
+%% The times are e2e_wait:us/0, which all processes of this machine share.
+-spec timed(module(), atom(), [term()]) -> timed().
+timed(Module, Function, Args) ->
+    From = e2e_wait:us(),
+    try apply(Module, Function, Args) of
+        Value -> {returned, Value, From, e2e_wait:us()}
+    catch
+        error:Reason -> {raised, Reason, From, e2e_wait:us()}
+    end.
+
+-spec write_in_transaction(atom()) -> term().
+write_in_transaction(Function) ->
+    ?REPO:transaction(fun() ->
+        ?REPO:all(ecto_litefs_test_item),
+        ?REPO:Function(stamped(<<"in a transaction">>))
+    end).
+
+%% Writes one row after the other, `Prefix 1`, `Prefix 2`, ..., until told by
+%% a file that it is enough, and returns how each of them ended.
+-spec write_until(file:filename(), string()) -> [{binary(), timed()}].
+write_until(StopFile, Prefix) ->
+    write_until(StopFile, Prefix, 1, []).
+
+write_until(StopFile, Prefix, N, Written) ->
+    Name = iolist_to_binary(io_lib:format("~s ~b", [Prefix, N])),
+    Row = {Name, timed(?MODULE, insert, [Name])},
+    case filelib:is_file(StopFile) of
+        true -> lists:reverse(Written, [Row]);
+        false -> write_until(StopFile, Prefix, N + 1, [Row | Written])
+    end.
+
+%% Cuts the distribution to these nodes, until reconnect/2.
+-spec isolate([node()], term()) -> ok.
+isolate(Nodes, WrongCookie) ->
+    _ = [true = erlang:set_cookie(Node, WrongCookie) || Node <- Nodes],
+    _ = [erlang:disconnect_node(Node) || Node <- Nodes],
+    ok.
+
+-spec reconnect([node()], atom()) -> ok.
+reconnect(Nodes, Cookie) ->
+    _ = [true = erlang:set_cookie(Node, Cookie) || Node <- Nodes],
+    _ = [net_kernel:connect_node(Node) || Node <- Nodes],
+    ok.
+
+%% The slowest scheduler's answer to a message; the best of three, because
+%% this machine has other work.
+-spec scheduler_delay_us() -> integer().
+scheduler_delay_us() ->
+    lists:min([slowest_scheduler() || _ <- [1, 2, 3]]).
+
+slowest_scheduler() ->
+    lists:max([answer_us(N)
+               || N <- lists:seq(1, erlang:system_info(schedulers_online))]).
+
+answer_us(Scheduler) ->
+    Self = self(),
+    From = e2e_wait:us(),
+    Pid = spawn_opt(fun() -> Self ! {self(), e2e_wait:us()} end,
+                    [{scheduler, Scheduler}]),
+    receive {Pid, To} -> To - From end.
+
+%% Of this operating-system process.
+-spec threads() -> non_neg_integer().
+threads() ->
+    {ok, Tasks} = file:list_dir("/proc/self/task"),
+    length(Tasks).
