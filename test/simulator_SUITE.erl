@@ -52,8 +52,7 @@ end_per_testcase(_Case, Config) ->
 start_node(Sim, Name, Dir) ->
     Options = (litefs_simulator:node(Sim, atom_to_binary(Name)))
         #{mount => plain, primary_wait => ?PRIMARY_WAIT_MS},
-    Node = ecto_litefs_test_node:start(Name, 'Elixir.TestRepo', Dir, Options),
-    Node.
+    ecto_litefs_test_node:start(Name, 'Elixir.TestRepo', Dir, Options).
 
 first_node_is_primary_and_the_others_follow(Config) ->
     {_Sim, [_A, B, C]} = cluster(Config),
@@ -116,15 +115,5 @@ insert(Node, Text) ->
     RanOn.
 
 await_role(Node, Role) ->
-    await_role(Node, Role, erlang:monotonic_time(millisecond) + 10000).
-
-await_role(Node, Role, Deadline) ->
-    case ecto_litefs_test_node:role(Node) of
-        Role ->
-            ok;
-        Other ->
-            erlang:monotonic_time(millisecond) < Deadline orelse
-                error({role_within_10_s, Role, {is, Other}}),
-            timer:sleep(5),
-            await_role(Node, Role, Deadline)
-    end.
+    ecto_litefs_test_wait:until(
+      Role, fun() -> ecto_litefs_test_node:role(Node) end, 10000).
