@@ -1,4 +1,5 @@
 /* The stream source and what LiteFS does. */
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 
@@ -187,9 +188,22 @@ static void* close_it(void* ctx)
     return NULL;
 }
 
+static int open_descriptors(void)
+{
+    DIR* directory = opendir("/proc/self/fd");
+    int number = 0;
+
+    ck_assert_ptr_nonnull(directory);
+    while (readdir(directory))
+        number++;
+    closedir(directory);
+    return number;
+}
+
 START_TEST(open_and_close_a_hundred_times_from_any_thread)
 {
     fake_litefs_script(fake, FAKE_SCRIPT(PRIMARY));
+    int before = open_descriptors();
     for (int i = 0; i < 100; i++) {
         pthread_t closer;
         rig_start();
@@ -200,6 +214,7 @@ START_TEST(open_and_close_a_hundred_times_from_any_thread)
         source = NULL;
     }
     AWAIT(fake_litefs_connections(fake) == 0);
+    ck_assert_int_eq(open_descriptors(), before);
 }
 END_TEST
 
