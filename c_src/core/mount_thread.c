@@ -1,12 +1,11 @@
 #include "mount_thread.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 
-/* How long a check that finds a replica may rely on what `.primary` said. */
-enum { FILE_LIFE_MS = 1000 };
+/* How long a check may rely on a `.primary` that was not there. */
+enum { ABSENCE_LIFE_MS = 1000 };
 
 /* ------------------------------------------------------------- visits */
 
@@ -50,31 +49,30 @@ static void visits_end(struct mount_source* visits)
 
 /* --------------------------------------------------------------- look */
 
-/* What `.primary` said is still good enough for a check: it was read less
- * than a second ago, and no cell has heard of another role since. */
-static bool file_is_known(const struct mount_directory* directory,
-                          const struct mount_sample* sample)
+/* A `.primary` that is missing is looked up by every system call that names
+ * it, and a LOOKUP is what can deadlock LiteFS. So a check, which may come a
+ * thousand times a second, relies on an absence that a look has seen less than
+ * a second ago. A name is always read again: the kernel has it cached, and an
+ * old one could contradict a newer event. */
+static bool absence_is_known(const struct mount_directory* directory,
+                             const struct mount_sample* sample)
 {
     const struct mount_sample* last = &directory->sample;
 
     return sample->kind == MOUNT_LITEFS && !sample->root_writable &&
            last->kind == MOUNT_LITEFS && !last->root_writable &&
-           last->started_ms > directory->changed_ms &&
-           sample->started_ms - last->started_ms < FILE_LIFE_MS;
+           last->primary_file == PRIMARY_FILE_ABSENT &&
+           sample->started_ms - last->started_ms < ABSENCE_LIFE_MS;
 }
 
-/* Checks may come a thousand times a second, so on a LiteFS mount they cost
- * one statx() of the root: a LOOKUP is what can deadlock LiteFS. */
 static void look(struct mount_directory* directory, bool whole,
                  struct mount_sample* sample)
 {
-    const struct mount_sample* last = &directory->sample;
     bool changed = mount_identify(&directory->mount, sample);
 
-    if (!whole && !changed && file_is_known(directory, sample)) {
-        sample->primary_file = last->primary_file;
-        memcpy(sample->hostname, last->hostname, sizeof sample->hostname);
-        sample->lag_ms = last->lag_ms;
+    if (!whole && !changed && absence_is_known(directory, sample)) {
+        sample->primary_file = PRIMARY_FILE_ABSENT;
+        sample->lag_ms = directory->sample.lag_ms;
         return;
     }
     /* Armed before the file is read, or a change in between is missed. */
@@ -170,7 +168,6 @@ static void probe(struct mount_directory* directory,
             mount_schedule_hint(&directory->schedule, clock_now_ms());
         }
         first = false;
-        whole = true;
     } while (again);
 }
 
@@ -194,9 +191,6 @@ static int64_t tick(struct mount_directory* directory,
 
     if (effects & EFFECT_PROBE) {
         mount_schedule_hint(&directory->schedule, now_ms);
-    }
-    if (status->since_ms > directory->changed_ms) {
-        directory->changed_ms = status->since_ms;
     }
     if (deadline == 0) {
         return SCHEDULE_NEVER;

@@ -63,7 +63,6 @@ struct mount_directory {
     struct mount mount;
     struct mount_schedule schedule;
     struct mount_sample sample; /* of the last whole look */
-    int64_t changed_ms;         /* newest change of a role, of all cells */
 };
 
 void mount_registry_lock(void);
