@@ -56,8 +56,10 @@ start(Name) ->
     {ok, _} = peer:call(Peer, application, ensure_all_started, [ecto_litefs]),
     #{peer => Peer, node => Node, os_pid => OsPid}.
 
+%% Whatever happened to it before.
 -spec stop(t()) -> ok.
-stop(#{peer := Peer}) ->
+stop(#{peer := Peer, os_pid := OsPid}) ->
+    _ = os:cmd("kill -CONT " ++ OsPid), % a frozen node cannot stop
     try peer:stop(Peer) catch exit:_ -> ok end.
 
 %% As a machine that loses its power: no goodbye to anybody.

@@ -1,0 +1,576 @@
+%% Forwarding between three real BEAM nodes, each with a database file of its
+%% own on a plain directory, so that a row shows where a call ran. Roles are
+%% said by hand. Mode `plain` with a stream that nobody serves: there a write
+%% waits for a primary.
+-module(forward_SUITE).
+
+-include_lib("common_test/include/ct.hrl").
+-include_lib("stdlib/include/assert.hrl").
+
+-export([suite/0, all/0, init_per_testcase/2, end_per_testcase/2]).
+-export([claim_is_found/1,
+         waits_until_a_primary_appears/1,
+         waits_until_this_node_is_primary/1,
+         wait_ends/1,
+         answers_at_once_without_litefs/1,
+         false_claim_is_retried/1,
+         several_claims_one_primary/1,
+         several_claims_the_newest_wins/1,
+         frozen_claim_is_skipped/1,
+         frozen_primary_ends_at_the_timeout/1,
+         cut_before_is_connected_again/1,
+         cut_during_is_unknown/1,
+         killed_before_is_replaced/1,
+         killed_during_is_unknown/1,
+         unreachable_host_does_not_block/1,
+         supervisor_gone_on_the_caller/1,
+         supervisor_gone_on_the_primary/1,
+         demoted_before_the_write_is_retried/1,
+         demoted_after_the_write_is_unknown/1,
+         refused_on_the_primary_is_an_exception/1,
+         refused_after_a_commit_is_not_retried/1,
+         executor_refuses/1,
+         remote_stack/1,
+         logger_lines_stay_on_the_primary/1,
+         telemetry_of_a_done_call/1,
+         telemetry_of_each_attempt/1,
+         telemetry_of_an_exception/1,
+         several_repos/1,
+         many_callers/1]).
+
+%% Called on a node.
+-export([false_claim/1, read_only/2, process/2, record/3, leader/1,
+         log/2, log_handler/0]).
+
+-define(REPO, 'Elixir.TestRepo').
+-define(OTHER, 'Elixir.OtherRepo').
+-define(PEER, ecto_litefs_test_peer).
+-define(API, 'Elixir.EctoLiteFS').
+-define(STREAM, {event_stream_url, <<"http://127.0.0.1:1/events">>}).
+
+suite() -> [{timetrap, {seconds, 60}}].
+
+all() ->
+    [Name || {Name, 1} <- ?MODULE:module_info(exports), is_case(Name)].
+
+is_case(Name) ->
+    not lists:member(Name, [false_claim, leader, module_info]).
+
+init_per_testcase(Name, Config) ->
+    [] = os:cmd("epmd -daemon"),
+    Directory = filename:join(?config(priv_dir, Config), atom_to_list(Name)),
+    Peers = [?PEER:start(Node) || Node <- [a, b, c]],
+    ok = ?PEER:connect(Peers),
+    [start(Peer, ?REPO, Index, Directory, options(Name))
+     || {Index, Peer} <- lists:enumerate(Peers)],
+    [{peers, Peers}, {directory, Directory} | Config].
+
+start(Peer, Repo, Index, Directory, Options) ->
+    Own = filename:join([Directory, integer_to_list(Index), atom_to_list(Repo)]),
+    ok = ?PEER:repo(Peer, Repo, Own),
+    ok = ?PEER:supervise(Peer, Repo, Own, Options),
+    ok = ?PEER:call(Peer, ?API, set_replica, [Repo]).
+
+options(answers_at_once_without_litefs) -> [];
+options(wait_ends) -> [{mount, plain}, ?STREAM, {primary_wait, 300}];
+options(frozen_primary_ends_at_the_timeout) ->
+    [{mount, plain}, ?STREAM, {erpc_timeout, 400}];
+options(unreachable_host_does_not_block) -> [{erpc_timeout, 300}];
+options(telemetry_of_each_attempt) ->
+    [{mount, plain}, ?STREAM, {primary_wait, 300}];
+options(_) -> [{mount, plain}, ?STREAM].
+
+end_per_testcase(_Name, Config) ->
+    [?PEER:stop(Peer) || Peer <- ?config(peers, Config)],
+    ok.
+
+%% -- finding the primary -----------------------------------------------------
+
+claim_is_found(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B, C]),
+    ?assertEqual({ok, ?PEER:node(A)}, ?PEER:call(B, ?API, get_primary, [?REPO])),
+    done = insert(B, <<"ann">>),
+    done = insert(C, <<"bob">>),
+    done = insert(A, <<"cid">>),
+    ?assertEqual([<<"ann">>, <<"bob">>, <<"cid">>], names(A)),
+    ?assertEqual([[], []], [names(B), names(C)]).
+
+waits_until_a_primary_appears(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    Monitors = pg_monitors(B),
+    Waiting = [async_insert(B, Name) || Name <- [<<"ann">>, <<"bob">>]],
+    until_waiting(B, Monitors),
+    ok = ?PEER:call(A, ?API, set_primary, [?REPO, ?PEER:node(A)]),
+    Since = now_ms(),
+    [?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)) || Call <- Waiting],
+    ?assert(now_ms() - Since < 500),
+    ?assertEqual([<<"ann">>, <<"bob">>], names(A)),
+    ?assertEqual(Monitors, pg_monitors(B)).
+
+waits_until_this_node_is_primary(Config) ->
+    [_, B, _] = ?config(peers, Config),
+    Monitors = pg_monitors(B),
+    Waiting = async_insert(B, <<"ann">>),
+    until_waiting(B, Monitors),
+    ok = ?PEER:call(B, ?API, set_primary, [?REPO, ?PEER:node(B)]),
+    ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Waiting)),
+    ?assertEqual([<<"ann">>], names(B)).
+
+wait_ends(Config) ->
+    [_, B, _] = ?config(peers, Config),
+    Monitors = pg_monitors(B),
+    Since = now_ms(),
+    {returned, Result, []} = ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    Took = now_ms() - Since,
+    ?assertEqual({error, primary_unavailable}, Result),
+    ?assert(Took >= 300 andalso Took < 1500, Took),
+    {error, #{'__struct__' := 'Elixir.EctoLiteFS.Error'}, _, []} =
+        ?PEER:write(B, ?REPO, 'insert!', [item(<<"ann">>)]),
+    ?assertEqual(Monitors, pg_monitors(B)).
+
+answers_at_once_without_litefs(Config) ->
+    [_, B, _] = ?config(peers, Config),
+    Since = now_ms(),
+    {returned, {error, primary_unavailable}, []} =
+        ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    ?assert(now_ms() - Since < 1000).
+
+%% -- several claims ----------------------------------------------------------
+
+%% C claims to be primary and is not: it says so, and the write waits on.
+false_claim_is_retried(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    Monitors = pg_monitors(B),
+    claims_falsely(C, B),
+    Waiting = async_insert(B, <<"ann">>),
+    until_waiting(B, Monitors),
+    ok = ?PEER:call(A, ?API, set_primary, [?REPO, ?PEER:node(A)]),
+    ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Waiting)),
+    ?assertEqual([[<<"ann">>], [], []], [names(P) || P <- [A, B, C]]).
+
+several_claims_one_primary(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    claims_falsely(C, B),
+    Names = [integer_to_binary(N) || N <- lists:seq(1, 9)],
+    [done = insert(B, Name) || Name <- Names],
+    ?assertEqual([Names, [], []], [names(P) || P <- [A, B, C]]),
+    ?assertEqual({ok, ?PEER:node(A)}, ?PEER:call(B, ?API, get_primary, [?REPO])).
+
+%% Two nodes with the same belief: the one that has it for a shorter time.
+several_claims_the_newest_wins(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    ecto_litefs_test_wait:until(true, fun() -> since(A) > 20 end),
+    primary(C, [B]),
+    done = insert(B, <<"ann">>),
+    ?assertEqual([[], [], [<<"ann">>]], [names(P) || P <- [A, B, C]]).
+
+since(Peer) ->
+    maps:get(since_ms, ?PEER:call(Peer, ecto_litefs_status, snapshot, [?REPO])).
+
+%% The first write waits for its answer, the others skip it for a second.
+frozen_claim_is_skipped(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(C, [B]),
+    primary(A, [B]),
+    ok = ?PEER:freeze(C),
+    First = took(fun() -> done = insert(B, <<"ann">>) end),
+    ?assert(First >= 200 andalso First < 1000, First),
+    ?assert(?PEER:call(B, ecto_litefs_breaker, skipped, [?PEER:node(C)])),
+    Next = took(fun() -> done = insert(B, <<"bob">>) end),
+    ?assert(Next < 150, Next),
+    ok = ?PEER:thaw(C),
+    ?assertEqual([[<<"ann">>, <<"bob">>], [], []],
+                 [names(P) || P <- [A, B, C]]),
+    ecto_litefs_test_wait:until(
+      false, fun() -> ?PEER:call(B, ecto_litefs_breaker, skipped,
+                                 [?PEER:node(C)]) end).
+
+%% -- broken nodes and connections --------------------------------------------
+
+frozen_primary_ends_at_the_timeout(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    ok = ?PEER:freeze(A),
+    Since = now_ms(),
+    {returned, Result, []} = ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    Took = now_ms() - Since,
+    ?assertEqual({error, {erpc, timeout, ?PEER:node(A)}}, Result),
+    ?assert(Took >= 400 andalso Took < 1500, Took),
+    %% Another claim: the frozen node does not hold anybody up.
+    primary(C, [B]),
+    done = insert(B, <<"bob">>),
+    ?assertEqual([<<"bob">>], names(C)),
+    %% What was sent runs when it wakes up, and only once.
+    ok = ?PEER:thaw(A),
+    ecto_litefs_test_wait:until([<<"ann">>], fun() -> names(A) end).
+
+cut_before_is_connected_again(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    ok = ?PEER:call(B, ?API, set_primary, [?REPO, ?PEER:node(A)]),
+    cut(B, A),
+    done = insert(B, <<"ann">>),
+    ?assertEqual([<<"ann">>], names(A)).
+
+cut_during_is_unknown(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    Call = ?PEER:async(B, ?REPO, insert, [slow_item(<<"ann">>)]),
+    until_running(A),
+    primary(C, [B]),
+    cut(B, A),
+    ?assertEqual({returned, {error, {erpc, timeout, ?PEER:node(A)}}, []},
+                 ?PEER:await(Call)),
+    %% It ran, and was not repeated although there is another primary.
+    ok = release(A),
+    ecto_litefs_test_wait:until([<<"ann">>], fun() -> names(A) end),
+    ?assertEqual([], names(C)).
+
+killed_before_is_replaced(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    ok = ?PEER:kill(A),
+    Call = async_insert(B, <<"ann">>),
+    primary(C, [B]),
+    ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)),
+    ?assertEqual([<<"ann">>], names(C)).
+
+killed_during_is_unknown(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    Call = ?PEER:async(B, ?REPO, 'insert!', [slow_item(<<"ann">>)]),
+    until_running(A),
+    ok = ?PEER:kill(A),
+    Node = ?PEER:node(A),
+    {error, Error, _Stack, []} = ?PEER:await(Call),
+    ?assertMatch(#{'__struct__' := 'Elixir.EctoLiteFS.Error',
+                   reason := {erpc, timeout, Node}, node := Node,
+                   outcome := unknown, action := 'insert!'}, Error).
+
+%% Where packets are dropped, net_kernel tries for seven seconds.
+unreachable_host_does_not_block(Config) ->
+    [_, B, _] = ?config(peers, Config),
+    Nobody = 'nobody@203.0.113.1',
+    ok = ?PEER:call(B, ?API, set_primary, [?REPO, Nobody]),
+    Since = now_ms(),
+    {returned, Result, []} = ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    ?assertEqual({error, {erpc, noconnection, Nobody}}, Result),
+    ?assert(now_ms() - Since < 1500).
+
+supervisor_gone_on_the_caller(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    ok = ?PEER:unsupervise(B, ?REPO),
+    Since = now_ms(),
+    {returned, {error, primary_unavailable}, []} =
+        ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    ?assert(now_ms() - Since < 1000),
+    ?assertEqual([[], []], [names(A), names(B)]).
+
+supervisor_gone_on_the_primary(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    ok = ?PEER:unsupervise(A, ?REPO),
+    Call = async_insert(B, <<"ann">>),
+    primary(C, [B]),
+    ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)),
+    ?assertEqual([[], [<<"ann">>]], [names(A), names(C)]).
+
+%% -- demotions around the write ----------------------------------------------
+
+%% A loses its role and its database becomes read-only while the call runs:
+%% nothing was executed, so it runs on C.
+demoted_before_the_write_is_retried(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    Node = ?PEER:node(A),
+    Demote = fun() when node() =:= Node ->
+                     read_only(?REPO, true),
+                     ok = ?API:set_replica(?REPO);
+                () -> ok
+             end,
+    Call = ?PEER:async(B, ?REPO, insert, [hooked(<<"ann">>, Demote)]),
+    ecto_litefs_test_wait:until(replica, fun() -> role(A) end),
+    primary(C, [B]),
+    ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)),
+    ?assertEqual([[], [], [<<"ann">>]], [names(P) || P <- [A, B, C]]).
+
+%% The COMMIT was acknowledged, but by whom?
+demoted_after_the_write_is_unknown(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    Node = ?PEER:node(A),
+    Demote = fun() -> ok = ?API:set_replica(?REPO) end,
+    ?assertEqual({returned, {error, {erpc, timeout, Node}}, []},
+                 ?PEER:write(B, ?REPO, insert, [hooked(<<"ann">>, Demote)])).
+
+%% A disk that is broken, or read-only for another reason.
+refused_on_the_primary_is_an_exception(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    ok = ?PEER:call(A, ?MODULE, read_only, [?REPO, true]),
+    {error, Error, _Stack, []} =
+        ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    ?assertMatch(#{'__struct__' := 'Elixir.Exqlite.Error',
+                   message := <<"attempt to write a readonly database">>},
+                 Error).
+
+%% Middleware on the primary has committed a row of its own before the write
+%% is refused: a second run would write that row twice.
+refused_after_a_commit_is_not_retried(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    Chain = ['Elixir.EctoLiteFS.Middleware', ?MODULE],
+    [ok = ?PEER:call(Peer, ecto_litefs_test_repo, set_middleware, [?REPO, Chain])
+     || Peer <- [A, B, C]],
+    {error, #{'__struct__' := 'Elixir.Exqlite.Error'}, _Stack, []} =
+        ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    ?assertEqual([[<<"audit">>], [], []], [names(P) || P <- [A, B, C]]).
+
+%% As a middleware.
+process(#{changes := #{name := <<"audit">>}} = Changeset, Resolution) ->
+    {Result, Resolution1} =
+        'Elixir.EctoMiddleware.Engine':yield(Changeset, Resolution),
+    {cont, Result, Resolution1};
+process(Changeset, Resolution) ->
+    {ok, _} = ?REPO:insert(item(<<"audit">>)),
+    read_only(?REPO, true),
+    ok = ?API:set_replica(?REPO),
+    {Result, Resolution1} =
+        'Elixir.EctoMiddleware.Engine':yield(Changeset, Resolution),
+    {cont, Result, Resolution1}.
+
+executor_refuses(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    Request = ecto_litefs_executor:request(
+                ?REPO, insert, {args, [item(<<"ann">>), []]}, plain),
+    Run = fun(Peer, R) -> ?PEER:call(Peer, ecto_litefs_executor, run, [R]) end,
+    Good = Request#{budget_ms := 5000},
+    ?assertMatch({ok, {ok, _}, _}, Run(A, Good)),
+    ?assertEqual({not_primary, replica}, Run(B, Good)),
+    ?assertEqual({not_primary, primary}, Run(A, Good#{kind := litefs})),
+    ?assertEqual({not_primary, not_supervised}, Run(A, Good#{repo := ?OTHER})),
+    ?assertEqual({unsupported, 1}, Run(A, Good#{protocol := 2})),
+    ?assertEqual([[<<"ann">>], []], [names(A), names(B)]).
+
+%% -- what a user sees of the other node --------------------------------------
+
+remote_stack(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    done = insert(A, <<"ann">>),
+    {error, Error, Stack, []} =
+        ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    ?assertMatch(#{'__struct__' := 'Elixir.Ecto.ConstraintError'}, Error),
+    ?assert(lists:keymember(ecto_litefs_executor, 1, Stack)).
+
+logger_lines_stay_on_the_primary(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    [ok = ?PEER:call(Peer, ?MODULE, log_handler, []) || Peer <- [A, B]],
+    Log = fun() ->
+                  logger:warning("from the hook"),
+                  persistent_term:put({?MODULE, leader}, group_leader())
+          end,
+    {returned, {ok, _}, []} =
+        ?PEER:write(B, ?REPO, insert, [hooked(<<"ann">>, Log)]),
+    ?assertEqual(["from the hook"], ?PEER:call(A, persistent_term, get, [logged])),
+    ?assertEqual([], ?PEER:call(B, persistent_term, get, [logged])),
+    ?assertEqual(?PEER:node(A), ?PEER:call(A, ?MODULE, leader, [leader])).
+
+leader(Key) ->
+    node(persistent_term:get({?MODULE, Key})).
+
+%% With the filter that Logger's default handler has.
+log_handler() ->
+    persistent_term:put(logged, []),
+    RemoteLeader = {fun logger_filters:remote_gl/2, stop},
+    logger:add_handler(?MODULE, ?MODULE,
+                       #{filters => [{remote_leader, RemoteLeader}]}).
+
+%% As a logger handler.
+log(#{msg := {string, Text}}, _) ->
+    persistent_term:put(logged, [Text | persistent_term:get(logged)]);
+log(_Event, _) ->
+    ok.
+
+telemetry_of_a_done_call(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    Node = ?PEER:node(A),
+    {{ok, _}, [{Start, StartedAt, Metadata}, {Stop, Took, StopMetadata}]} =
+        record_on(B, insert, [item(<<"ann">>)]),
+    ?assertEqual({[ecto_litefs, forward, start], [ecto_litefs, forward, stop]},
+                 {Start, Stop}),
+    ?assertEqual([monotonic_time, system_time], lists:sort(maps:keys(StartedAt))),
+    ?assertEqual([duration, monotonic_time], lists:sort(maps:keys(Took))),
+    ?assert(maps:get(duration, Took) > 0),
+    ?assertMatch(#{repo := ?REPO, action := insert, primary_node := Node,
+                   telemetry_span_context := _}, Metadata),
+    ?assertEqual(Metadata, StopMetadata),
+    ?assertMatch({{ok, _}, []},
+                 ?PEER:call(A, ?MODULE, record, [?REPO, insert, [item(<<"b">>)]])).
+
+%% C claims and is not the primary: each attempt is a span that ends.
+telemetry_of_each_attempt(Config) ->
+    [_, B, C] = ?config(peers, Config),
+    claims_falsely(C, B),
+    {{error, primary_unavailable}, Events} =
+        record_on(B, insert, [item(<<"ann">>)]),
+    Contexts = [maps:get(telemetry_span_context, M)
+                || {[_, _, start], _, M} <- Events],
+    ?assert(length(Contexts) > 1),
+    ?assertEqual(length(Contexts), length(lists:usort(Contexts))),
+    ?assertEqual(Contexts, [maps:get(telemetry_span_context, M)
+                            || {[_, _, exception], _,
+                                #{kind := error, reason := not_primary,
+                                  stacktrace := []} = M} <- Events]).
+
+telemetry_of_an_exception(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    {{exit, gone}, [_, {[ecto_litefs, forward, exception], _, Metadata}]} =
+        record_on(B, insert, [hooked(<<"ann">>, fun() -> exit(gone) end)]),
+    ?assertMatch(#{kind := exit, reason := gone, stacktrace := [_ | _]},
+                 Metadata).
+
+record_on(Peer, Action, Args) ->
+    ?PEER:call(Peer, ?MODULE, record, [?REPO, Action, Args]).
+
+record(Repo, Action, Args) ->
+    telemetry:record(fun() ->
+                             try apply(Repo, Action, Args)
+                             catch Class:Reason -> {Class, Reason}
+                             end
+                     end).
+
+%% -- many --------------------------------------------------------------------
+
+several_repos(Config) ->
+    [A, B, C] = Peers = ?config(peers, Config),
+    [start(Peer, ?OTHER, Index, ?config(directory, Config), options(several_repos))
+     || {Index, Peer} <- lists:enumerate(Peers)],
+    primary(A, [B, C]),
+    primary(C, ?OTHER, [A, B]),
+    done = insert(B, <<"ann">>),
+    {returned, {ok, _}, []} = ?PEER:write(B, ?OTHER, insert, [item(<<"bob">>)]),
+    {returned, {ok, _}, []} = ?PEER:write(A, ?OTHER, insert, [item(<<"cid">>)]),
+    ?assertEqual([[<<"ann">>], [], []], [names(P) || P <- Peers]),
+    ?assertEqual([[], [], [<<"bob">>, <<"cid">>]],
+                 [names(P, ?OTHER) || P <- Peers]).
+
+many_callers(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B, C]),
+    Names = [{Peer, <<Tag/binary, (integer_to_binary(N))/binary>>}
+             || {Peer, Tag} <- [{A, <<"a">>}, {B, <<"b">>}, {C, <<"c">>}],
+                N <- lists:seq(1, 20)],
+    Calls = [async_insert(Peer, Name) || {Peer, Name} <- Names],
+    [?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)) || Call <- Calls],
+    ?assertEqual(lists:sort([Name || {_, Name} <- Names]), names(A)),
+    ?assertEqual([[], []], [names(B), names(C)]).
+
+%% -- help --------------------------------------------------------------------
+
+%% Peer is primary, and the others have heard of it.
+primary(Peer, Others) ->
+    primary(Peer, ?REPO, Others).
+
+primary(Peer, Repo, Others) ->
+    Node = ?PEER:node(Peer),
+    ok = ?PEER:call(Peer, ?API, set_primary, [Repo, Node]),
+    [until_claimed(Node, Repo, Other) || Other <- Others].
+
+until_claimed(Node, Repo, Peer) ->
+    ecto_litefs_test_wait:until(
+      true,
+      fun() ->
+              Pids = ?PEER:call(Peer, ecto_litefs_claim, members, [Repo, plain]),
+              lists:member(Node, [node(Pid) || Pid <- Pids])
+      end).
+
+claims_falsely(Peer, Other) ->
+    ok = ?PEER:call(Peer, ?MODULE, false_claim, [?REPO]),
+    until_claimed(?PEER:node(Peer), ?REPO, Other).
+
+false_claim(Repo) ->
+    Caller = self(),
+    Pid = spawn(fun() ->
+                        ok = ecto_litefs_claim:join(Repo, plain),
+                        Caller ! {self(), joined},
+                        receive after infinity -> ok end
+                end),
+    receive {Pid, joined} -> ok end.
+
+%% A write waits as soon as pg watches for it.
+until_waiting(Peer, Before) ->
+    ecto_litefs_test_wait:until(true, fun() -> pg_monitors(Peer) > Before end).
+
+%% Of callers, which live on the node itself.
+pg_monitors(Peer) ->
+    Scope = ?PEER:call(Peer, erlang, whereis, [ecto_litefs]),
+    {monitors, Monitors} =
+        ?PEER:call(Peer, erlang, process_info, [Scope, monitors]),
+    length([Pid || {process, Pid} <- Monitors, is_pid(Pid),
+                   node(Pid) =:= ?PEER:node(Peer)]).
+
+cut(Peer, Other) ->
+    true = ?PEER:call(Peer, erlang, disconnect_node, [?PEER:node(Other)]),
+    ecto_litefs_test_wait:until(
+      false, fun() -> lists:member(?PEER:node(Peer),
+                                   ?PEER:call(Other, erlang, nodes, [])) end).
+
+%% A call that runs until it is released.
+slow_item(Name) ->
+    hooked(Name, fun() ->
+                         true = register(forward_running, self()),
+                         receive release -> ok end
+                 end).
+
+until_running(Peer) ->
+    ecto_litefs_test_wait:until(
+      true, fun() -> ?PEER:call(Peer, erlang, whereis, [forward_running])
+                         =/= undefined end).
+
+release(Peer) ->
+    release = ?PEER:call(Peer, erlang, send, [forward_running, release]),
+    ok.
+
+%% On the connection that the calling process has, or the idle one.
+read_only(Repo, true) ->
+    ok = ecto_litefs_test_repo:sql(Repo, "PRAGMA query_only = 1", []).
+
+insert(Peer, Name) ->
+    {returned, {ok, _}, []} = ?PEER:write(Peer, ?REPO, insert, [item(Name)]),
+    done.
+
+async_insert(Peer, Name) ->
+    ?PEER:async(Peer, ?REPO, insert, [item(Name)]).
+
+item(Name) ->
+    ecto_litefs_test_item:changeset(ecto_litefs_test_item:new(),
+                                    #{name => Name}).
+
+hooked(Name, Hook) ->
+    ecto_litefs_test_item:prepare_changes(
+      item(Name), fun(Changeset) -> Hook(), Changeset end).
+
+role(Peer) ->
+    ?PEER:call(Peer, ecto_litefs_status, role, [?REPO]).
+
+names(Peer) ->
+    names(Peer, ?REPO).
+
+names(Peer, Repo) ->
+    [Name || {Name, _} <- ?PEER:call(Peer, ecto_litefs_test_repo, rows, [Repo])].
+
+took(Fun) ->
+    {Microseconds, _} = timer:tc(Fun),
+    Microseconds div 1000.
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
