@@ -12,7 +12,10 @@
  * while it is down, in a burst of 50, 100, 200, 400 ms after a hint, at once
  * for a check; on inotify events of a plain directory, on IN_UNMOUNT, and on
  * changes of /proc/self/mountinfo. Its own polls never come more than 20
- * times a second; checks are not limited (they do no LOOKUP).
+ * times a second. Checks are not limited: on a LiteFS mount they do no LOOKUP,
+ * because a primary is only asked for its root, a name is in the kernel's
+ * cache, and an absence is believed for a second. With `poll_interval_ms` 0
+ * there is no timer, except on a LiteFS mount whose stream is down.
  */
 #ifndef ECTO_LITEFS_MOUNT_SOURCE_H
 #define ECTO_LITEFS_MOUNT_SOURCE_H
@@ -34,8 +37,10 @@ struct mount_source_config {
  * with ROLE_UNKNOWN from mount_source_detach(). Must not block. */
 typedef void (*mount_check_fn)(void* ctx, enum role role);
 
-/* Attach: takes its own reference to the cell, probes at once. 0, -ENOMEM,
- * -EAGAIN (no thread). */
+/* Attach: takes its own reference to the cell, probes at once. The cell gets
+ * INPUT_PROBE_STARTED here already, so that it sees a hang even where the
+ * thread is stuck since before. 0, -ENOMEM, -EAGAIN (no thread, no
+ * descriptor), -ENAMETOOLONG. */
 int mount_source_attach(const struct mount_source_config* config,
                         struct status_cell* cell, struct mount_source** source);
 
