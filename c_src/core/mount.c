@@ -245,12 +245,11 @@ static void read_primary(const struct mount* mount, struct mount_sample* sample)
 }
 
 /* "+000000042\n", or "+2147483647" for a replica that has not synced yet. */
-static int64_t lag_parse(char text[LAG_SIZE + 1], int size)
+static int64_t lag_parse(const char text[LAG_SIZE + 1])
 {
     char* end;
     long long lag;
 
-    text[size] = '\0';
     if (text[0] != '+' && text[0] != '-') {
         return LAG_UNKNOWN;
     }
@@ -264,7 +263,7 @@ static int64_t lag_parse(char text[LAG_SIZE + 1], int size)
 static void read_lag(const struct mount* mount, struct mount_sample* sample)
 {
     char path[PATH_MAX];
-    char text[LAG_SIZE + 1];
+    char text[LAG_SIZE + 1] = {0};
     int rv = path_join(path, mount->directory, ".lag", "");
 
     if (rv == 0) {
@@ -272,7 +271,7 @@ static void read_lag(const struct mount* mount, struct mount_sample* sample)
                                   LAG_SIZE);
     }
     if (rv >= 0) {
-        sample->lag_ms = lag_parse(text, rv);
+        sample->lag_ms = lag_parse(text);
     } else if (kind_of_error(-rv) == MOUNT_DEAD) {
         sample_fail(sample, -rv);
     }
