@@ -231,7 +231,7 @@ static int primary_read(const char* path, char* text, size_t size)
 
 static void read_primary(const struct mount* mount, struct mount_sample* sample)
 {
-    char text[HOSTNAME_MAX + 3]; /* room to see that it is too long */
+    char text[HOSTNAME_MAX + 3] = {0}; /* room to see that it is too long */
     int rv = primary_read(mount->primary_path, text, sizeof text);
 
     if (rv >= 0) {
