@@ -2,16 +2,11 @@
 
 enum { BURST_LOOKS = 4 };
 
-static bool is_down(enum stream_state stream)
-{
-    return stream == STREAM_DOWN || stream == STREAM_UNSEEN;
-}
-
 int64_t mount_schedule_interval(int64_t poll_interval_ms,
                                 const struct status* status)
 {
     if (poll_interval_ms == 0) {
-        return status->mount == MOUNT_LITEFS && is_down(status->stream)
+        return status->mount == MOUNT_LITEFS && status->stream != STREAM_UP
                    ? SCHEDULE_DOWN_MS
                    : 0;
     }

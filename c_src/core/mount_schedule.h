@@ -25,8 +25,8 @@ struct mount_schedule {
 };
 
 /* How often a directory is looked at for one cell; 0 for never. Even with
- * polling disabled (0) a LiteFS mount is looked at while its stream is down:
- * nothing else would tell of a lost lease. */
+ * polling disabled (0) a LiteFS mount is looked at while its stream is down or
+ * switched off too: nothing else would tell of a lost lease. */
 int64_t mount_schedule_interval(int64_t poll_interval_ms,
                                 const struct status* status);
 
