@@ -24,7 +24,7 @@ defmodule RealEcto.MixProject do
 
   defp deps do
     [
-      {:ecto_litefs, path: System.get_env("ECTO_LITEFS_PATH", "../..")},
+      {:ecto_litefs, path: "../.."},
       dep(:ecto_sql, "~> 3.12"),
       dep(:ecto_sqlite3, "~> 0.17"),
       dep(:ecto_middleware, "~> 2.1"),

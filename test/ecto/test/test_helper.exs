@@ -16,4 +16,12 @@ ExUnit.after_suite(fn %{
   )
 end)
 
-ExUnit.start(capture_log: true)
+exclude =
+  if RealEcto.LiteFS.binary() do
+    []
+  else
+    IO.puts("skipped: no LiteFS (make e2e builds it; it needs /dev/fuse)")
+    [:litefs]
+  end
+
+ExUnit.start(capture_log: true, exclude: exclude)

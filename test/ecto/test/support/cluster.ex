@@ -46,7 +46,8 @@ defmodule RealEcto.Cluster do
   end
 
   @doc "Connects two members, as libcluster does for an application."
-  def connect(one, other), do: true = on(one, :net_kernel, :connect_node, [other.node])
+  def connect(one, other),
+    do: true = on(one, :net_kernel, :connect_node, [other.node])
 
   @doc "Calls a function on a member; what it raises is raised here."
   def on(member, module, fun, args),

@@ -1,0 +1,127 @@
+defmodule RealEcto.LiteFSTest do
+  @moduledoc "The real Ecto on the real LiteFS."
+  use ExUnit.Case, async: false
+  import RealEcto.Cluster, only: [on: 4]
+  alias RealEcto.{Cluster, Item, LiteFS, On, Repo}
+
+  @moduletag :litefs
+  @pool_size 5
+
+  setup context do
+    dir = Cluster.directory("litefs #{context.line}")
+    {:ok, dir: dir, primary: LiteFS.new("primary", dir)}
+  end
+
+  test "a replica's writes are forwarded and come back replicated", c do
+    replica = LiteFS.new("replica", c.dir, c.primary)
+    ports = Enum.map([c.primary, replica], &LiteFS.start/1)
+
+    one = start(:primary, c.dir, c.primary, :required)
+    await_role(one, :primary)
+    Cluster.migrate(one, Repo)
+    two = start(:replica, c.dir, replica, :required)
+    Cluster.connect(two, one)
+    await_role(two, :replica)
+
+    assert %Item{id: id, written_on: where} =
+             on(two, Repo, :insert!, [Item.changeset(%{name: "far"})])
+
+    assert where == "#{one.node}"
+
+    LiteFS.wait("the row is replicated", fn ->
+      on(two, Repo, :get, [Item, id]) != nil
+    end)
+
+    # what LiteFS itself says to a write on a replica
+    assert {:gave, {:error, %Exqlite.Error{message: message}}} =
+             on(two, On, :outcome, [Repo, :query, ["DELETE FROM items"]])
+
+    assert :ecto_litefs_refusal.refused(message)
+    for member <- [two, one], do: Cluster.stop(member)
+    Enum.each(ports, &LiteFS.stop/1)
+  end
+
+  test "a Repo that was opened before the mount writes nothing under it", c do
+    one = start(:primary, c.dir, c.primary, :auto)
+    Cluster.migrate(one, Repo)
+    # every connection of the pool gets a handle of the hidden file
+    for n <- 1..(2 * @pool_size),
+        do: on(one, Repo, :insert!, [%Item{name: "hidden #{n}"}])
+
+    port = LiteFS.start(c.primary)
+    await_role(one, :primary)
+    Cluster.migrate(one, Repo)
+
+    for n <- 1..(2 * @pool_size),
+        do: on(one, Repo, :insert!, [%Item{name: "seen #{n}"}])
+
+    assert on(one, Repo, :aggregate, [Item, :count]) == 2 * @pool_size
+
+    Cluster.stop(one)
+    LiteFS.stop(port)
+    assert Enum.reject(names(c.primary), &(&1 =~ "hidden")) == []
+  end
+
+  test "LiteFS restarted under the Repo: the next write is where all see it",
+       c do
+    port = LiteFS.start(c.primary)
+    one = start(:primary, c.dir, c.primary, :required)
+    await_role(one, :primary)
+    Cluster.migrate(one, Repo)
+
+    for n <- 1..(2 * @pool_size),
+        do: on(one, Repo, :insert!, [%Item{name: "before #{n}"}])
+
+    LiteFS.stop(port)
+    await_role(one, :unknown)
+
+    assert {:gave, {:error, :primary_unavailable}} =
+             on(one, On, :outcome, [Repo, :insert, [%Item{name: "down"}]])
+
+    port = LiteFS.start(c.primary)
+    await_role(one, :primary)
+
+    for n <- 1..(2 * @pool_size),
+        do: on(one, Repo, :insert!, [%Item{name: "after #{n}"}])
+
+    Cluster.stop(one)
+
+    # as another process sees it, with a handle of its own
+    names = names(c.primary)
+    assert length(names) == 4 * @pool_size
+    refute "down" in names
+    LiteFS.stop(port)
+  end
+
+  defp start(name, dir, litefs, mount) do
+    config = [
+      database: Path.join(litefs.mount, "shared.db"),
+      pool_size: @pool_size,
+      journal_mode: :wal
+    ]
+
+    options = [
+      primary_file: Path.join(litefs.mount, ".primary"),
+      event_stream_url: "http://127.0.0.1:#{litefs.port}/events",
+      mount: mount,
+      primary_wait: 500
+    ]
+
+    Cluster.start(name, dir, fn _home -> [{Repo, config, options}] end)
+  end
+
+  defp await_role(member, role) do
+    LiteFS.wait("the role #{role}", fn ->
+      on(member, :ecto_litefs_status, :role, [Repo]) == role
+    end)
+  end
+
+  defp names(litefs) do
+    {:ok, db} = Exqlite.Sqlite3.open(Path.join(litefs.mount, "shared.db"))
+    {:ok, statement} = Exqlite.Sqlite3.prepare(db, "SELECT name FROM items")
+    {:ok, rows} = Exqlite.Sqlite3.fetch_all(db, statement)
+    :ok = Exqlite.Sqlite3.release(db, statement)
+    :ok = Exqlite.Sqlite3.close(db)
+    List.flatten(rows)
+  end
+end
