@@ -46,9 +46,10 @@ static int64_t word_deadline(uint64_t word)
     return (int64_t)(word >> ROLE_BITS);
 }
 
-static bool is_due(int64_t deadline, int64_t now_ms)
+static bool is_due(uint64_t word)
 {
-    return deadline != 0 && now_ms >= deadline;
+    int64_t deadline = word_deadline(word);
+    return deadline != 0 && clock_has_reached(deadline);
 }
 
 /* With the mutex. */
@@ -76,7 +77,7 @@ static unsigned step(struct status_cell* cell, const struct role_input* input)
 static void tick_if_due(struct status_cell* cell)
 {
     static const struct role_input tick = {.type = INPUT_TICK};
-    if (is_due(word_deadline(word_load(cell)), clock_now_ms()))
+    if (is_due(word_load(cell)))
         step(cell, &tick);
 }
 
@@ -192,7 +193,7 @@ void status_cell_post_position(struct status_cell* cell,
 enum role status_cell_role(struct status_cell* cell)
 {
     uint64_t word = word_load(cell);
-    if (is_due(word_deadline(word), clock_now_ms())) {
+    if (is_due(word)) {
         pthread_mutex_lock(&cell->mutex);
         tick_if_due(cell);
         word = word_load(cell);
