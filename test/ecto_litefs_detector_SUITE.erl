@@ -23,6 +23,7 @@
 -export([bad_options/1]).
 -export([pg_not_running/1]).
 -export([pg_restarted/1]).
+-export([hint_lost/1]).
 -export([killed/1]).
 -export([supervisor_stopped/1]).
 -export([one_log_line/1]).
@@ -39,8 +40,8 @@
 all() ->
     [auto, required, plain_without_stream, plain_with_stream,
      claims_are_kept_apart, manual, check, not_supervised, names,
-     already_started, bad_options, pg_not_running, pg_restarted, killed,
-     supervisor_stopped, one_log_line, unexpected_message,
+     already_started, bad_options, pg_not_running, pg_restarted,
+     hint_lost, killed, supervisor_stopped, one_log_line, unexpected_message,
      restarts_leak_nothing, without_nif, without_nif_on_litefs].
 
 %% A directory, pg, and no Repo that an earlier case has used.
@@ -195,6 +196,36 @@ pg_restarted(Config) ->
     {ok, _Scope} = pg:start(ecto_litefs_claim:scope()),
     until({not_litefs, [Detector]}, fun role_and_claims/0),
     ?assertEqual(Detector, whereis(ecto_litefs_detector:name(?REPO))).
+
+%% While it has another handle in its state it drops the hint as a message
+%% that it does not know; no second one comes before it looks.
+hint_lost(Config) ->
+    Detector = start(config(Config)),
+    {Handle, _} = ecto_litefs_instance:lookup(?REPO),
+    ok = ecto_litefs_test_log:start(),
+    Other = open_other(Config),
+    _ = replace(Detector, Handle, Other),
+    write_primary(Config, "node-1"),
+    receive
+        {ecto_litefs_test_log, warning, _UnexpectedMessage} -> ok
+    after 5000 -> ct:fail(no_hint)
+    end,
+    _ = replace(Detector, Other, Handle),
+    ok = ecto_litefs_test_log:stop(),
+    until({replica, []}, fun role_and_claims/0).
+
+open_other(Config) ->
+    {ok, Handle} = ecto_litefs_nif:open(
+                     ecto_litefs_config:nif_options(config(Config), false)),
+    Handle.
+
+replace(Detector, Old, New) ->
+    Put = fun(Field) when Field =:= Old -> New;
+             (Field) -> Field
+          end,
+    sys:replace_state(
+      Detector,
+      fun(State) -> list_to_tuple(lists:map(Put, tuple_to_list(State))) end).
 
 killed(Config) ->
     Detector = start(config(Config)),

@@ -20,6 +20,7 @@ nif_test_() ->
               {"the file comes and goes", fun file/1},
               {"one hint until take/1", fun one_hint/1},
               {"set_manual/2", fun manual/1},
+              {"set_manual/2 hints the owner", fun manual_hint/1},
               {"set_manual/2 where LiteFS was seen", fun manual_managed/1},
               {"check/2 looks again", fun check/1},
               {"check/2 is answered when the handle closes", fun check_close/1},
@@ -130,6 +131,23 @@ manual(Dir) ->
     ?assertMatch(#{role := primary, source := manual}, ?nif:snapshot(Handle)),
     ok = ?nif:set_manual(Handle, none),
     ?assertMatch(#{role := not_litefs}, ?nif:snapshot(Handle)).
+
+%% Such a hint is not sent by a thread of C but by the calling NIF.
+manual_hint(Dir) ->
+    Handle = open(Dir),
+    until(not_litefs, fun() -> ?nif:role(Handle) end),
+    _ = ?nif:take(Handle),
+    _ = mailbox(),
+    {Pid, Monitor} = spawn_monitor(
+                       fun() ->
+                               [ok = ?nif:set_manual(Handle, Role)
+                                || Role <- [replica, primary, none, replica]]
+                       end),
+    receive {'DOWN', Monitor, process, Pid, normal} -> ok end,
+    ?assertEqual([{ecto_litefs_changed, Handle}], mailbox()),
+    ?assertMatch(#{role := replica}, ?nif:take(Handle)),
+    ok = ?nif:set_manual(Handle, primary),
+    ?assertEqual([{ecto_litefs_changed, Handle}], mailbox()).
 
 manual_managed(Dir) ->
     {ok, Handle} = ?nif:open((options(Dir))#{litefs_seen := true}),

@@ -64,10 +64,10 @@ int nif_detector_reconnected(struct nif_detector* handle, uint64_t epoch);
 void nif_detector_send_owed(ErlNifEnv* env, struct nif_detector* handle);
 
 /*
- * To be called at the end of every NIF that read or posted. A reader may find
- * that a proof has run out, and so cause the changed hint itself. On a
- * scheduler a message needs the environment of the running NIF, which the
- * hook does not have: there the hook only notes that a message is owed.
+ * To be called at the end of every NIF that posts or reads, because the cell
+ * may have called the hook inside it. On a scheduler a message needs the
+ * environment of the running NIF, which the hook does not have: there the hook
+ * only notes that a message is owed.
  */
 static inline void nif_detector_settle(ErlNifEnv* env,
                                        struct nif_detector* handle)

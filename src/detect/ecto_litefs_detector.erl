@@ -1,6 +1,7 @@
 %% One for each Repo: owns the NIF handle and tells the other nodes what it
 %% says. C keeps the role; this process only acts on its changes, so that a
-%% reader never waits for it.
+%% reader never waits for it. C hints at a change; a look every second makes a
+%% lost hint a late one.
 %%
 %% It is the member of the Repo's claim group (ecto_litefs_claim).
 -module(ecto_litefs_detector).
@@ -30,11 +31,11 @@
          handle :: ecto_litefs_nif:handle() | passthrough,
          scope :: reference() | undefined,    % monitors pg, when it runs
          claim = none :: none | ecto_litefs_status:kind(),
-         retry :: reference() | undefined,    % timer, for the pool
+         failed = none :: none | non_neg_integer(), % reconnect, since a look
          reported = ecto_litefs_report:new() :: ecto_litefs_report:t()}).
 
 -define(SETTLE_MS, 1_500).   % how long the start waits for the first role
--define(RETRY_MS, 1_000).
+-define(LOOK_MS, 1_000).
 -define(SHUTDOWN_MS, 5_000).
 
 -spec start_link(ecto_litefs_config:t()) ->
@@ -87,13 +88,12 @@ handle_cast(Request, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info({ecto_litefs_changed, Handle}, #state{handle = Handle} = State) ->
     {noreply, refresh(State)};
-handle_info(retry_reconnect, State) ->
-    {noreply, refresh(State#state{retry = undefined})};
+handle_info(look, State) ->
+    ok = look_soon(),
+    {noreply, refresh(watch_scope(State#state{failed = none}))};
 handle_info({'DOWN', Ref, process, _Pid, _Reason},
             #state{scope = Ref} = State) ->
-    {noreply, rejoin(State#state{scope = undefined, claim = none})};
-handle_info(rejoin, State) ->
-    {noreply, rejoin(State)};
+    {noreply, State#state{scope = undefined, claim = none}};
 handle_info(Unexpected, #state{repo = Repo} = State) ->
     ok = ecto_litefs_report:unexpected(Repo, Unexpected),
     {noreply, State}.
@@ -109,6 +109,7 @@ terminate(_Reason, #state{handle = Handle}) ->
 maybe_start(undefined, _State) ->
     {stop, {not_started, <<"the application ecto_litefs is not running">>}};
 maybe_start(_Scope, #state{config = Config} = State) ->
+    ok = look_soon(),
     case ecto_litefs_nif:available() of
         true -> start(State);
         false -> start_without_nif(directory(Config), State)
@@ -180,7 +181,7 @@ wanted(_Snapshot, _Config) ->
 claim(Claim, #state{claim = Claim} = State) ->
     State;
 claim(_Claim, #state{scope = undefined} = State) ->
-    State; % pg is down, and with it every claim; rejoin/1 comes back here
+    State; % pg is down, and with it every claim
 claim(Claim, #state{repo = Repo, claim = none} = State) ->
     ok = ecto_litefs_claim:join(Repo, Claim),
     State#state{claim = Claim};
@@ -204,7 +205,8 @@ report(Snapshot, #state{repo = Repo, config = Config} = State) ->
 %% SQLite handles from before the mount write into a file that it hides, so
 %% the role stays unknown until the pool has opened new ones.
 reconnect(#{reconnect := {pending, Epoch}},
-          #state{retry = undefined, repo = Repo, handle = Handle} = State) ->
+          #state{failed = Failed, repo = Repo, handle = Handle} = State)
+  when Epoch =/= Failed ->
     case renew_pool(Repo) of
         ok ->
             ok = ecto_litefs_nif:reconnected(Handle, Epoch),
@@ -212,13 +214,12 @@ reconnect(#{reconnect := {pending, Epoch}},
         {Class, Reason} ->
             Reported = ecto_litefs_report:not_reconnected(
                          Repo, Class, Reason, State#state.reported),
-            Timer = erlang:send_after(?RETRY_MS, self(), retry_reconnect),
-            {nothing, State#state{retry = Timer, reported = Reported}}
+            {nothing, State#state{failed = Epoch, reported = Reported}}
     end;
 reconnect(_Snapshot, State) ->
     {nothing, State}.
 
-%% Whatever the Repo raises, it comes again in a second; until then no write
+%% Whatever the Repo raises, the next look tries again; until then no write
 %% runs here.
 renew_pool(Repo) ->
     try ecto_litefs_pool:renew(Repo)
@@ -229,20 +230,19 @@ renew_pool(Repo) ->
 %% -- pg ----------------------------------------------------------------------
 
 %% A pg that was restarted has forgotten its members.
-watch_scope(State) ->
-    Ref = erlang:monitor(process, ecto_litefs_claim:scope()),
-    State#state{scope = Ref}.
-
-rejoin(State) ->
+watch_scope(#state{scope = undefined} = State) ->
     case whereis(ecto_litefs_claim:scope()) of
-        undefined ->
-            _ = erlang:send_after(?RETRY_MS, self(), rejoin),
-            State;
-        _Scope ->
-            refresh(watch_scope(State))
-    end.
+        undefined -> State;
+        Pid -> State#state{scope = monitor(process, Pid)}
+    end;
+watch_scope(State) ->
+    State.
 
 %% -- small things ------------------------------------------------------------
+
+look_soon() ->
+    _ = erlang:send_after(?LOOK_MS, self(), look),
+    ok.
 
 directory(#{primary_file := File}) ->
     filename:dirname(File).
