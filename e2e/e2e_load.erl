@@ -6,6 +6,7 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([promotions/3]).
+-export([settle/2]).
 
 -define(WRITERS, 2). % a node
 
@@ -44,6 +45,9 @@ next(b) -> c;
 next(c) -> a.
 
 %% Until one node is primary that was not, and the other two follow it.
+%% How LiteFS exited where it did.
+-spec settle(e2e_cluster:cluster(), litefs_cluster:name()) ->
+          [litefs_node:exit_status()].
 settle(Cluster, Old) ->
     LiteFS = e2e_cluster:litefs(Cluster),
     New = litefs_cluster:await_primary(
