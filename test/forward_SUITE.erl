@@ -282,21 +282,26 @@ supervisor_gone_on_the_primary(Config) ->
 %% -- demotions around the write ----------------------------------------------
 
 %% A loses its role and its database becomes read-only while the call runs:
-%% nothing was executed, so it runs on C.
+%% nothing was executed, as the child's row was in the same transaction, so it
+%% runs on C.
 demoted_before_the_write_is_retried(Config) ->
     [A, B, C] = ?config(peers, Config),
     primary(A, [B]),
     Node = ?PEER:node(A),
-    Demote = fun() when node() =:= Node ->
-                     read_only(?REPO, true),
-                     ok = ?API:set_replica(?REPO);
-                () -> ok
-             end,
-    Call = ?PEER:async(B, ?REPO, insert, [hooked(<<"ann">>, Demote)]),
+    Hook = fun() ->
+                   {ok, _} = ?REPO:insert(item(<<"child">>)),
+                   [demote() || node() =:= Node]
+           end,
+    Call = ?PEER:async(B, ?REPO, insert, [hooked(<<"ann">>, Hook)]),
     ecto_litefs_test_wait:until(replica, fun() -> role(A) end),
     primary(C, [B]),
     ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)),
-    ?assertEqual([[], [], [<<"ann">>]], [names(P) || P <- [A, B, C]]).
+    ?assertEqual([[], [], [<<"ann">>, <<"child">>]],
+                 [names(P) || P <- [A, B, C]]).
+
+demote() ->
+    read_only(?REPO, true),
+    ok = ?API:set_replica(?REPO).
 
 %% The COMMIT was acknowledged, but by whom?
 demoted_after_the_write_is_unknown(Config) ->
@@ -337,8 +342,7 @@ process(#{changes := #{name := <<"audit">>}} = Changeset, Resolution) ->
     {cont, Result, Resolution1};
 process(Changeset, Resolution) ->
     {ok, _} = ?REPO:insert(item(<<"audit">>)),
-    read_only(?REPO, true),
-    ok = ?API:set_replica(?REPO),
+    demote(),
     {Result, Resolution1} =
         'Elixir.EctoMiddleware.Engine':yield(Changeset, Resolution),
     {cont, Result, Resolution1}.

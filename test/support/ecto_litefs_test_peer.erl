@@ -35,7 +35,8 @@
 
 -opaque t() :: #{peer := pid(), node := node(), os_pid := string()}.
 
-%% What the call gave, and what it left in its process' mailbox.
+%% What the call gave, and what it left behind in its process: messages, or a
+%% subscription to pg.
 -type outcome() ::
         {returned, term(), Messages :: [term()]}
       | {error | exit | throw, term(), Stack :: list(), Messages :: [term()]}.
@@ -177,11 +178,14 @@ caught(Repo, Action, Args) ->
         Class:Reason:Stack -> {Class, Reason, Stack, messages()}
     end.
 
-%% After a round through the processes that might still send something.
+%% After a round through pg, which might still send something, or still watch
+%% this process.
 messages() ->
     _ = pg:which_groups(ecto_litefs),
     {messages, Messages} = process_info(self(), messages),
-    Messages.
+    {monitored_by, Watching} = process_info(self(), monitored_by),
+    Messages ++ [still_subscribed
+                 || Pid <- Watching, Pid =:= whereis(ecto_litefs)].
 
 %% Whatever is not OTP's own.
 code_paths() ->
