@@ -14,13 +14,7 @@
 
 -spec '__struct__'() -> t().
 '__struct__'() ->
-    Defaults = ecto_litefs_config:defaults(),
-    Defaults#{'__struct__' => ?MODULE,
-              repo => nil,
-              event_stream_url => to_nil(Defaults)}.
-
-to_nil(#{event_stream_url := undefined}) -> nil;
-to_nil(#{event_stream_url := Url}) -> Url.
+    (ecto_litefs_config:defaults())#{'__struct__' => ?MODULE, repo => nil}.
 
 -spec '__struct__'(options() | #{atom() => term()}) -> t().
 '__struct__'(Fields) when is_map(Fields) ->
