@@ -73,6 +73,7 @@ kind(_Snapshot, #{mount := plain}) -> plain;
 kind(_Snapshot, #{mount := required}) -> litefs;
 kind(#{litefs_seen := true}, _Config) -> litefs;
 kind(#{mount := litefs}, _Config) -> litefs;
+kind(#{stream := up}, _Config) -> litefs; % its mount is yet to come
 kind(_Snapshot, _Config) -> plain.
 
 without_nif(Role) ->
