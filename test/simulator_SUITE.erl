@@ -38,7 +38,7 @@ init_per_testcase(Case, Config) ->
     Names = [<<"a">>, <<"b">>, <<"c">>],
     {ok, Sim} = litefs_simulator:start(#{directory => Dir, nodes => Names}),
     Nodes = [start_node(Sim, Name, Dir) || Name <- [a, b, c]],
-    [true = ecto_litefs_test_node:connect(X, Y) || X <- Nodes, Y <- Nodes, X < Y],
+    ok = ecto_litefs_test_node:connect(Nodes),
     [A | _] = Nodes,
     await_role(A, primary),
     ok = ecto_litefs_test_node:create_table(A),
@@ -52,7 +52,7 @@ end_per_testcase(_Case, Config) ->
 start_node(Sim, Name, Dir) ->
     Options = (litefs_simulator:node(Sim, atom_to_binary(Name)))
         #{mount => plain, primary_wait => ?PRIMARY_WAIT_MS},
-    ecto_litefs_test_node:start(Name, 'Elixir.TestRepo', Dir, Options).
+    ecto_litefs_test_node:start(Name, Dir, Options).
 
 first_node_is_primary_and_the_others_follow(Config) ->
     {_Sim, [_A, B, C]} = cluster(Config),

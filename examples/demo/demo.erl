@@ -6,7 +6,6 @@
 
 -export([main/0]).
 
--define(REPO, 'Elixir.TestRepo').
 -define(NAMES, [a, b, c]).
 
 -spec main() -> no_return().
@@ -49,14 +48,20 @@ failover(Litefs, Sim, Primary, Other, Nodes) ->
           "Repo.insert(~p)", [Primary, Other, "bob"]),
     {Node, Rest} = maps:take(Primary, Nodes),
     ecto_litefs_test_node:stop(Node),
-    Self = self(),
-    spawn_link(fun() -> Self ! {written, write(Other, Nodes, <<"bob">>)} end),
+    {_, Writer} = spawn_monitor(
+                    fun() -> exit({written, write(Other, Nodes, <<"bob">>)}) end),
     Write = waiting("the write waits for a primary",
                     fun() ->
                             Litefs:stop(Sim, Primary),
-                            receive {written, Write} -> Write end
+                            await(Writer)
                     end),
     {Rest, Write}.
+
+await(Writer) ->
+    receive
+        {'DOWN', Writer, process, _, {written, Write}} -> Write;
+        {'DOWN', Writer, process, _, Reason} -> error({write_failed, Reason})
+    end.
 
 rejoin(Litefs, Sim, Name, Nodes) ->
     title("~s comes back, and writes as well: Repo.insert(~p)", [Name, "cid"]),
@@ -86,9 +91,11 @@ start_nodes(Litefs, Sim) ->
                 #{}, ?NAMES).
 
 start_node(Litefs, Sim, Name, Nodes) ->
-    Node = ecto_litefs_test_node:start(Name, ?REPO, directory(), Litefs:options(Sim, Name)),
-    [true = ecto_litefs_test_node:connect(Node, Other) || Other <- maps:values(Nodes)],
-    Nodes#{Name => Node}.
+    Node = ecto_litefs_test_node:start(Name, directory(),
+                                       Litefs:options(Sim, Name)),
+    Nodes1 = Nodes#{Name => Node},
+    ok = ecto_litefs_test_node:connect(maps:values(Nodes1)),
+    Nodes1.
 
 primary(Nodes) ->
     e2e_wait:until("one node is primary and the others know", fun() ->
@@ -160,7 +167,12 @@ say(Format, Args) -> io:format(Format, Args).
 directory() ->
     os:getenv("DEMO_DIRECTORY").
 
+%% The end of every log.
 logs() ->
-    [[filename:basename(File), ":\n", Text, "\n"]
+    [[filename:basename(File), ":\n", last_lines(Text, 15), "\n"]
      || File <- filelib:wildcard(filename:join(directory(), "*.log")),
         {ok, Text} <- [file:read_file(File)]].
+
+last_lines(Text, Count) ->
+    Lines = string:split(Text, "\n", all),
+    lists:join("\n", lists:nthtail(max(0, length(Lines) - Count), Lines)).

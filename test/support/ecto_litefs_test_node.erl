@@ -1,113 +1,92 @@
-%% One BEAM node of a cluster: a peer VM with a Repo and its
-%% EctoLiteFS.Supervisor, started as an application would. The calling node
-%% need not be distributed; nodes that one VM has started know each other's
-%% cookie.
+%% A node of a cluster, ready to write: an ecto_litefs_test_peer with a Repo on
+%% a given database, its EctoLiteFS.Supervisor, a log file, and a middleware
+%% that tells where a write runs.
 %%
-%%   A = ecto_litefs_test_node:start(a, 'Elixir.TestRepo', LogDir,
+%%   A = ecto_litefs_test_node:start(a, LogDir,
 %%                                   #{database => Db, primary_file => File, ...}),
-%%   true = ecto_litefs_test_node:connect(A, B),
-%%   {RanOn, Item} = ecto_litefs_test_node:insert(A, <<"ann">>),
+%%   ok = ecto_litefs_test_node:connect([A, B]),
+%%   {RanOn, {ok, Item}} = ecto_litefs_test_node:insert(A, <<"ann">>),
 %%   ok = ecto_litefs_test_node:stop(A).
 -module(ecto_litefs_test_node).
 
--export([start/4]).
+-export([start/3]).
 -export([stop/1]).
 -export([name/1]).
--export([connect/2]).
+-export([connect/1]).
 -export([role/1]).
 -export([create_table/1]).
 -export([insert/2]).
 -export([rows/1]).
--export([call/4]).
 
 %% Called on the node itself.
--export([run_application/2]).
--export([insert_here/2]).
+-export([insert_here/1]).
 -export([process/2]).
 
 -export_type([t/0]).
 
--opaque t() :: {peer:server_ref(), node(), Repo :: module()}.
+-type t() :: ecto_litefs_test_peer:t().
 
+-define(REPO, 'Elixir.TestRepo').
 -define(WITNESS, ecto_litefs_test_witness).
--define(TIMEOUT, 60000).
 
 %% Options are those of EctoLiteFS.Supervisor, and the Repo's database.
--spec start(atom(), module(), file:filename(), #{atom() => term()}) -> t().
-start(Name, Repo, LogDir, Options) ->
-    Log = filename:join(LogDir, lists:concat([Name, ".beam.log"])),
-    Handler = lists:flatten(
-                io_lib:format("[{handler,default,logger_std_h,"
-                              "#{config=>#{file=>~p}}}]", [Log])),
-    {ok, Peer, Node} =
-        peer:start_link(#{name => peer:random_name(lists:concat([litefs_, Name])),
-                          host => "127.0.0.1", longnames => true,
-                          connection => standard_io,
-                          args => ["-setcookie", "ecto_litefs_" ++ os:getpid(),
-                                   "-kernel", "logger", Handler,
-                                   "-pa" | code_paths()]}),
-    ok = peer:call(Peer, ?MODULE, run_application, [Repo, Options], ?TIMEOUT),
-    {Peer, Node, Repo}.
+-spec start(atom(), file:filename(), #{atom() => term()}) -> t().
+start(Name, LogDir, #{database := Database} = Options) ->
+    Peer = ecto_litefs_test_peer:start(Name),
+    log_to(filename:join(LogDir, lists:concat([Name, ".beam.log"])), Peer),
+    {ok, _} = call(Peer, ecto_litefs_test_repo, start,
+                   [?REPO, #{database => Database}]),
+    ok = call(Peer, ecto_litefs_test_repo, set_middleware,
+              [?REPO, ['Elixir.EctoLiteFS.Middleware', ?MODULE]]),
+    ok = ecto_litefs_test_peer:supervise(
+           Peer, ?REPO, LogDir, maps:to_list(maps:remove(database, Options))),
+    Peer.
 
+%% A peer's standard output is this node's.
+log_to(File, Peer) ->
+    ok = call(Peer, logger, remove_handler, [default]),
+    ok = call(Peer, logger, add_handler,
+              [default, logger_std_h, #{config => #{file => File}}]).
+
+%% In the order of a release that stops: first the application.
 -spec stop(t()) -> ok.
-stop({Peer, _, _}) ->
-    peer:stop(Peer).
+stop(Peer) ->
+    ok = ecto_litefs_test_peer:unsupervise(Peer, ?REPO),
+    ecto_litefs_test_peer:stop(Peer).
 
 -spec name(t()) -> node().
-name({_, Node, _}) -> Node.
+name(Peer) -> ecto_litefs_test_peer:node(Peer).
 
--spec connect(t(), t()) -> boolean().
-connect(Node, Other) ->
-    call(Node, net_kernel, connect_node, [name(Other)]).
+-spec connect([t()]) -> ok.
+connect(Peers) -> ecto_litefs_test_peer:connect(Peers).
 
 -spec role(t()) -> atom().
-role({_, _, Repo} = Node) ->
-    call(Node, ecto_litefs_status, role, [Repo]).
+role(Peer) ->
+    call(Peer, ecto_litefs_status, role, [?REPO]).
 
 -spec create_table(t()) -> ok.
-create_table({_, _, Repo} = Node) ->
-    call(Node, ecto_litefs_test_repo, create_table, [Repo]).
+create_table(Peer) ->
+    call(Peer, ecto_litefs_test_repo, create_table, [?REPO]).
 
 %% What Repo.insert answers, and where it ran (or nowhere).
 -spec insert(t(), binary()) -> {node() | nowhere, {ok | error, term()}}.
-insert({_, _, Repo} = Node, Text) ->
-    call(Node, ?MODULE, insert_here, [Repo, Text]).
+insert(Peer, Text) ->
+    call(Peer, ?MODULE, insert_here, [Text]).
 
 -spec rows(t()) -> [binary()].
-rows({_, _, Repo} = Node) ->
-    [Text || {Text, _} <- call(Node, ecto_litefs_test_repo, rows, [Repo])].
+rows(Peer) ->
+    [Text || {Text, _} <- call(Peer, ecto_litefs_test_repo, rows, [?REPO])].
 
--spec call(t(), module(), atom(), [term()]) -> term().
-call({Peer, _, _}, Module, Function, Args) ->
-    peer:call(Peer, Module, Function, Args, ?TIMEOUT).
+call(Peer, Module, Function, Args) ->
+    ecto_litefs_test_peer:call(Peer, Module, Function, Args).
 
 %%% On the node
 
-%% The processes live as long as who started them, so one stays for them.
--spec run_application(module(), map()) -> ok.
-run_application(Repo, Options) ->
-    {ok, _} = application:ensure_all_started(ecto_litefs),
-    Self = self(),
-    {Owner, Monitor} = spawn_monitor(fun() -> own(Self, Repo, Options) end),
-    receive
-        {Owner, running} -> demonitor(Monitor, [flush]), ok;
-        {'DOWN', Monitor, process, Owner, Reason} -> error(Reason)
-    end.
-
-own(Parent, Repo, #{database := Database} = Options) ->
-    ok = ecto_litefs_test_repo:set_middleware(
-           Repo, ['Elixir.EctoLiteFS.Middleware', ?MODULE]),
-    {ok, _} = Repo:start_link(#{database => Database}),
-    {ok, _} = 'Elixir.EctoLiteFS.Supervisor':start_link(
-                [{repo, Repo} | maps:to_list(maps:remove(database, Options))]),
-    Parent ! {self(), running},
-    receive after infinity -> ok end.
-
--spec insert_here(module(), binary()) -> {node() | nowhere, term()}.
-insert_here(Repo, Text) ->
+-spec insert_here(binary()) -> {node() | nowhere, term()}.
+insert_here(Text) ->
     true = register(?WITNESS, self()),
     Item = ecto_litefs_test_item:new(#{name => Text}),
-    Answer = Repo:insert(ecto_litefs_test_item:changeset(Item, #{})),
+    Answer = ?REPO:insert(ecto_litefs_test_item:changeset(Item, #{})),
     true = unregister(?WITNESS),
     receive {ran_on, Node} -> {Node, Answer} after 0 -> {nowhere, Answer} end.
 
@@ -119,7 +98,3 @@ process(Resource, Resolution) ->
     {Result, Resolution1} =
         'Elixir.EctoMiddleware.Engine':yield(Resource, Resolution),
     {cont, Result, Resolution1}.
-
-code_paths() ->
-    [filename:absname(Path) || Path <- code:get_path(),
-                               string:find(Path, "_build") =/= nomatch].
