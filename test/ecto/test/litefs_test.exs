@@ -2,7 +2,7 @@ defmodule RealEcto.LiteFSTest do
   @moduledoc "The real Ecto on the real LiteFS."
   use ExUnit.Case, async: false
   import RealEcto.Cluster, only: [on: 4]
-  alias RealEcto.{Cluster, Item, LiteFS, On, Repo}
+  alias RealEcto.{BareRepo, Cluster, Item, LiteFS, On, Repo}
 
   @moduletag :litefs
   @pool_size 5
@@ -93,11 +93,42 @@ defmodule RealEcto.LiteFSTest do
     LiteFS.stop(port)
   end
 
-  defp start(name, dir, litefs, mount) do
+  # A node that was demoted a moment ago: nothing stops the write but LiteFS.
+  for mode <- [:wal, :delete] do
+    test "in mode #{mode} every refusal of LiteFS is told by its text", c do
+      replica = LiteFS.new("replica", c.dir, c.primary)
+      ports = Enum.map([c.primary, replica], &LiteFS.start/1)
+      one = start(:primary, c.dir, c.primary, :required, unquote(mode))
+      await_role(one, :primary)
+      Cluster.migrate(one, Repo)
+      two = start(:replica, c.dir, replica, :required, unquote(mode))
+
+      migrated = fn ->
+        match?({:gave, _}, on(two, On, :outcome, [BareRepo, :all, [Item]]))
+      end
+
+      LiteFS.wait("the tables are replicated", migrated)
+
+      item = Item.changeset(%{name: "refused", parts: [%{label: "refused"}]})
+
+      for changeset <- [item, Item.with_parts(item), Item.counted(item)] do
+        assert {:raised, error, _} =
+                 on(two, On, :outcome, [BareRepo, :insert, [changeset]])
+
+        assert :ecto_litefs_refusal.refused(error), inspect(error)
+      end
+
+      assert on(two, BareRepo, :all, [Item]) == []
+      for member <- [two, one], do: Cluster.stop(member)
+      Enum.each(ports, &LiteFS.stop/1)
+    end
+  end
+
+  defp start(name, dir, litefs, mount, mode \\ :wal) do
     config = [
       database: Path.join(litefs.mount, "shared.db"),
       pool_size: @pool_size,
-      journal_mode: :wal
+      journal_mode: mode
     ]
 
     options = [
@@ -107,7 +138,9 @@ defmodule RealEcto.LiteFSTest do
       primary_wait: 500
     ]
 
-    Cluster.start(name, dir, fn _home -> [{Repo, config, options}] end)
+    Cluster.start(name, dir, fn _home ->
+      [{Repo, config, options}, {BareRepo, config, nil}]
+    end)
   end
 
   defp await_role(member, role) do

@@ -27,3 +27,7 @@ defmodule RealEcto.LeadingRepo do
     [EctoLiteFS.Middleware, RealEcto.Trace.Inner]
   end
 end
+
+defmodule RealEcto.BareRepo do
+  use Ecto.Repo, otp_app: :real_ecto, adapter: Ecto.Adapters.SQLite3
+end
