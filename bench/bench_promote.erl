@@ -30,22 +30,33 @@ promote(_Cluster, _Watchers, _Old, 0) ->
     [];
 promote(Cluster, Watchers, Old, Count) ->
     New = other(Old),
-    From = e2e_wait:us(),
-    ok = litefs_cluster:promote(e2e_cluster:litefs(Cluster), New),
-    At = said_primary(proplists:get_value(New, Watchers), From),
+    Watcher = proplists:get_value(New, Watchers),
+    {From, At} = e2e_wait:until("LiteFS promotes it", 30000, fun() ->
+        take_over(e2e_cluster:litefs(Cluster), New, Watcher)
+    end),
     _Exits = e2e_load:settle(Cluster, Old),
     [{New, From, At} | promote(Cluster, Watchers, New, Count - 1)].
 
+%% LiteFS refuses the order while its replica is not connected, and does not
+%% always obey it: then it is given again.
+take_over(LiteFS, Name, Watcher) ->
+    From = e2e_wait:us(),
+    case litefs_cluster:promote(LiteFS, Name) of
+        ok -> said_primary(Watcher, From, From + 3000000);
+        {error, Reason} -> Reason
+    end.
+
+said_primary(Watcher, From, Until) ->
+    case litefs_http:primary_since(Watcher, From) of
+        {ok, At} ->
+            {ok, {From, At}};
+        none ->
+            timer:sleep(1),
+            e2e_wait:us() < Until andalso said_primary(Watcher, From, Until)
+    end.
+
 other(a) -> b;
 other(b) -> a.
-
-said_primary(Watcher, Since) ->
-    e2e_wait:until("LiteFS says that the new one is primary", 20000, fun() ->
-        case litefs_http:primary_since(Watcher, Since) of
-            {ok, At} -> {ok, At};
-            none -> {no_event_since, Since}
-        end
-    end).
 
 %% A row's value is the number of the node that wrote it.
 first_write(New, From, Written) ->
