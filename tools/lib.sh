@@ -68,7 +68,8 @@ sum() {
 heartbeat() {
     local log=$1 start=$SECONDS every=30
     [ -t 1 ] && every=1
-    while sleep "$every"; do
+    # its output closed, or a reader of ours would wait for the last sleep
+    while sleep "$every" >/dev/null 2>&1; do
         local last
         last=$(tail -c 400 "$log" 2>/dev/null | tr '\r' '\n' |
                sed 's/\x1b\[[0-9;]*m//g' | grep -v '^ *$' | tail -n 1 |
@@ -96,10 +97,16 @@ run() {
     return "$status"
 }
 
+# The lines that say what failed, then the end: a test may print a lot more
+# after its failure than anybody wants to see here.
 show_failure() {
     local title=$1 log=$2
-    say "---- $title: the end of ${log#"$root"/}"
-    tail -n "${TAIL_LINES:-150}" "$log" | sed 's/^/    /'
+    say "---- $title: what failed, and the end of ${log#"$root"/}"
+    sed 's/\x1b\[[0-9;]*m//g' "$log" |
+        grep -n -E -A 6 'FAILED|Failure/Error|\*failed\*|error: |:[EF]:' |
+        head -n 80 | cut -c 1-200 | sed 's/^/    /'
+    say "    ..."
+    tail -n 40 "$log" | cut -c 1-200 | sed 's/^/    /'
     say "----"
 }
 
