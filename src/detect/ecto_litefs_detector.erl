@@ -32,6 +32,7 @@
          scope :: reference() | undefined,    % monitors pg, when it runs
          claim = none :: none | ecto_litefs_status:kind(),
          failed = none :: none | non_neg_integer(), % reconnect, since a look
+         released = false :: boolean(),       % the pool, from a dead mount
          reported = ecto_litefs_report:new() :: ecto_litefs_report:t()}).
 
 -define(SETTLE_MS, 1_500).   % how long the start waits for the first role
@@ -160,7 +161,7 @@ refresh(#state{repo = Repo, config = Config} = State) ->
     Snapshot = take(State),
     Claimed = claim(wanted(Snapshot, Config), State),
     ok = remember(Repo, Snapshot),
-    case reconnect(Snapshot, Claimed) of
+    case reconnect(Snapshot, release(Snapshot, Claimed)) of
         {reconnected, State1} -> refresh(State1);
         {nothing, State1} -> report(Snapshot, State1)
     end.
@@ -201,6 +202,13 @@ report(Snapshot, #state{repo = Repo, config = Config} = State) ->
     State#state{reported = Reported}.
 
 %% -- the Repo's pool ---------------------------------------------------------
+
+%% LiteFS that died cannot start again where its dead mount is in use.
+release(#{mount := dead}, #state{released = false, repo = Repo} = State) ->
+    _ = try ecto_litefs_pool:release(Repo) catch Class:Why -> {Class, Why} end,
+    State#state{released = true};
+release(#{mount := Mount}, State) ->
+    State#state{released = Mount =:= dead}.
 
 %% SQLite handles from before the mount write into a file that it hides, so
 %% the role stays unknown until the pool has opened new ones.

@@ -10,6 +10,7 @@
 -module(ecto_litefs_pool).
 
 -export([renew/1]).
+-export([release/1]).
 
 %% Raises what the Repo raises: it is not started, or no connection is free.
 -spec renew(module()) -> ok.
@@ -21,6 +22,16 @@ renew(Repo) ->
             cycle(Repo, erlang:function_exported(Repo, checkout, 2));
         false ->
             ok
+    end.
+
+%% Only asks the pool to close what it has open: it cannot open anything new,
+%% and idle connections are closed within the second in which it pings them.
+-spec release(module()) -> ok.
+release(Repo) ->
+    _ = code:ensure_loaded(Repo),
+    case erlang:function_exported(Repo, disconnect_all, 1) of
+        true -> _ = Repo:disconnect_all(0), ok;
+        false -> ok
     end.
 
 cycle(Repo, true) ->
