@@ -9,6 +9,8 @@ refused_test_() ->
                    exqlite(<<"attempt to write a readonly database">>),
                    exqlite(<<"disk I/O error">>),
                    exqlite(<<"INSERT failed: disk I/O error (778)">>),
+                   exqlite(<<"unable to open database file">>),
+                   exqlite(<<"locking protocol">>),
                    {error, exqlite(<<"disk I/O error">>)}]].
 
 not_refused_test_() ->
