@@ -1,9 +1,7 @@
 %% Three LiteFS nodes with a BEAM peer on each.
 %%
 %% The peers are distributed among themselves only: each listens on a loopback
-%% address of its own, all on one port, so that no epmd is needed. The test
-%% talks to them through their standard input and output, which goes on when
-%% their distribution is cut.
+%% address of its own, all on one port, so that no epmd is needed.
 -module(e2e_cluster).
 
 -export([start/1]).
@@ -19,6 +17,7 @@
 -export([restart_supervisor/3]).
 -export([connect/1]).
 -export([stop_beam/3]).
+-export([open_files/2]).
 -export([insert/3]).
 -export([rows/2]).
 -export([await_row/3]).
@@ -36,21 +35,21 @@
 -export_type([options/0]).
 
 -type name() :: litefs_cluster:name().
--type peer() :: #{control := pid(), node := node(), os_pid := string()}.
 -type options() :: #{log_dir := file:filename(),
                      litefs => map(),
                      journal_mode => wal | delete,
                      supervisor => [{atom(), term()}],
                      repos => [name()]}.
 -opaque cluster() :: #{litefs := litefs_cluster:cluster(),
-                       peers := #{name() => peer()},
+                       peers := #{name() => e2e_peer:peer()},
                        options := options()}.
 
 -define(REPO, 'Elixir.TestRepo').
 -define(COOKIE, ecto_litefs_e2e).
 -define(CALL_MS, 30000).
 
-%% `a` is primary, the table exists, and `repos` (default: all) run a Repo.
+%% `a` is primary, the table exists, and `repos` (default: all) run a Repo that
+%% has opened its database, as a pool does.
 -spec start(options()) -> cluster().
 start(Options = #{log_dir := LogDir}) ->
     LiteFS = litefs_cluster:start((maps:get(litefs, Options, #{}))
@@ -71,6 +70,7 @@ start_repos(Cluster = #{options := Options}) ->
         _ = [ok = start_repo(Cluster, Name) || Name <- Names],
         ok = connect(Cluster),
         ok = await_roles(Cluster, [{Name, role(Name)} || Name <- Names]),
+        _ = [#{} = rows(Cluster, Name) || Name <- Names],
         Cluster
     catch
         Class:Reason:Stack ->
@@ -83,8 +83,11 @@ role(_Other) -> replica.
 
 -spec destroy(cluster()) -> ok.
 destroy(#{litefs := LiteFS, peers := Peers}) ->
-    _ = [kill_beam(Peer) || Peer <- maps:values(Peers)],
-    litefs_cluster:destroy(LiteFS).
+    Running = maps:values(Peers),
+    _ = [ok = e2e_peer:kill(Peer) || Peer <- Running],
+    ok = litefs_cluster:destroy(LiteFS),
+    _ = [ok = e2e_peer:await_end(Peer) || Peer <- Running],
+    ok.
 
 -spec litefs(cluster()) -> litefs_cluster:cluster().
 litefs(#{litefs := LiteFS}) ->
@@ -95,9 +98,8 @@ litefs(#{litefs := LiteFS}, Name) ->
     litefs_cluster:node(LiteFS, Name).
 
 -spec erlang_node(cluster(), name()) -> node().
-erlang_node(#{peers := Peers}, Name) ->
-    #{Name := #{node := Node}} = Peers,
-    Node.
+erlang_node(Cluster, Name) ->
+    e2e_peer:erlang_node(peer(Cluster, Name)).
 
 -spec mount_dir(cluster(), name()) -> file:filename().
 mount_dir(Cluster, Name) ->
@@ -110,9 +112,11 @@ call(Cluster, Name, Module, {Function, Args}) ->
 
 -spec call(cluster(), name(), module(), {atom(), [term()]}, timeout()) ->
           term().
-call(#{peers := Peers}, Name, Module, {Function, Args}, Timeout) ->
-    #{Name := #{control := Control}} = Peers,
-    peer:call(Control, Module, Function, Args, Timeout).
+call(Cluster, Name, Module, {Function, Args}, Timeout) ->
+    e2e_peer:call(peer(Cluster, Name), Module, Function, Args, Timeout).
+
+peer(#{peers := Peers}, Name) ->
+    maps:get(Name, Peers).
 
 -spec start_repo(cluster(), name()) -> ok.
 start_repo(Cluster = #{options := Options}, Name) ->
@@ -185,24 +189,30 @@ await_roles(Cluster, Roles) ->
     end),
     ok.
 
+%% The files below its mount that this peer has open.
+-spec open_files(cluster(), name()) -> [file:filename()].
+open_files(Cluster, Name) ->
+    Dir = lists:concat(["/proc/", e2e_peer:os_pid(peer(Cluster, Name)), "/fd"]),
+    {ok, Descriptors} = file:list_dir(Dir),
+    Targets = [file:read_link(filename:join(Dir, D)) || D <- Descriptors],
+    Mount = mount_dir(Cluster, Name),
+    [Target || {ok, Target} <- Targets,
+               string:prefix(Target, Mount) =/= nomatch].
+
 %%% Faults
 
 -spec freeze_beam(cluster(), name()) -> ok.
-freeze_beam(#{peers := Peers}, Name) ->
-    signal("STOP", maps:get(Name, Peers)).
+freeze_beam(Cluster, Name) ->
+    e2e_peer:signal(peer(Cluster, Name), 'STOP').
 
 -spec thaw_beam(cluster(), name()) -> ok.
-thaw_beam(#{peers := Peers}, Name) ->
-    signal("CONT", maps:get(Name, Peers)).
-
-signal(Signal, #{os_pid := OsPid}) ->
-    "" = os:cmd(lists:concat(["kill -", Signal, " ", OsPid])),
-    ok.
+thaw_beam(Cluster, Name) ->
+    e2e_peer:signal(peer(Cluster, Name), 'CONT').
 
 %% init:stop/0, and the operating-system process is gone in time.
 -spec stop_beam(cluster(), name(), pos_integer()) -> ok.
-stop_beam(Cluster = #{peers := Peers}, Name, TimeoutMs) ->
-    #{Name := #{os_pid := OsPid}} = Peers,
+stop_beam(Cluster, Name, TimeoutMs) ->
+    OsPid = e2e_peer:os_pid(peer(Cluster, Name)),
     ok = call(Cluster, Name, init, {stop, []}),
     true = e2e_wait:until("the VM has ended", TimeoutMs, fun() ->
         not filelib:is_dir("/proc/" ++ OsPid)
@@ -260,23 +270,18 @@ start_peers(Cluster = #{options := #{log_dir := LogDir}}) ->
                end) || {Name, Number} <- Numbered],
     Cluster#{peers := maps:from_list([await(S, 30000) || S <- Started])}.
 
-%% Not linked to the process of the test, which may die of a timetrap.
 start_peer(Name, Number, Port, LogDir) ->
     Address = lists:concat(["127.0.0.", Number]),
     Log = filename:join(LogDir, lists:concat(["beam_", Name, ".log"])),
     Logger = io_lib:format("[{handler,default,logger_std_h,"
-                           "#{config=>#{file=>~p}}}]", [Log]),
+                           "#{config=>#{file=>~p},filter_default=>log,"
+                           "filters=>[]}}]", [Log]),
     Interface = io_lib:format("{127,0,0,~b}", [Number]),
     Args = ["-setcookie", atom_to_list(?COOKIE), "-start_epmd", "false",
             "-erl_epmd_port", integer_to_list(Port),
             "-kernel", "inet_dist_use_interface", lists:flatten(Interface),
             "-kernel", "logger", lists:flatten(Logger) | code_path()],
-    {ok, Control, Node} =
-        peer:start(#{name => atom_to_list(Name), host => Address,
-                     longnames => true, connection => standard_io,
-                     args => Args, wait_boot => 20000}),
-    #{control => Control, node => Node,
-      os_pid => peer:call(Control, os, getpid, [])}.
+    e2e_peer:start(atom_to_list(Name), Address, Args).
 
 code_path() ->
     Otp = code:lib_dir(),
@@ -286,9 +291,11 @@ code_path() ->
 
 %% All of them with each other.
 -spec connect(cluster()) -> ok.
-connect(Cluster = #{peers := Peers}) ->
-    _ = [call(Cluster, Name, net_kernel, {connect_node, [Node]})
-         || Name <- maps:keys(Peers), #{node := Node} <- maps:values(Peers)],
+connect(Cluster) ->
+    Names = litefs_cluster:names(),
+    _ = [true = call(Cluster, Name, net_kernel,
+                     {connect_node, [erlang_node(Cluster, Other)]})
+         || Name <- Names, Other <- Names],
     ok.
 
 create_table(Cluster = #{options := Options}) ->
@@ -299,16 +306,3 @@ create_table(Cluster = #{options := Options}) ->
              filelib:is_regular(database(Cluster, Name))
          end) || Name <- litefs_cluster:names()],
     ok.
-
-%% SIGKILL also ends a frozen one.
-kill_beam(Peer = #{control := Control, os_pid := OsPid}) ->
-    Monitor = erlang:monitor(process, Control),
-    case filelib:is_dir("/proc/" ++ OsPid) of
-        true -> signal("KILL", Peer);
-        false -> ok
-    end,
-    receive
-        {'DOWN', Monitor, process, Control, _Reason} -> ok
-    after 10000 ->
-        error({peer_survived_its_vm, OsPid})
-    end.

@@ -7,7 +7,8 @@
 -export([create_table/2]).
 -export([start/1]).
 -export([restart_supervisor/1]).
--export([renew_supervisor/0]).
+-export([add_supervisors/1]).
+-export([renew_supervisors/2]).
 -export([init/1]).
 -export([changeset/1]).
 -export([stamped/1]).
@@ -18,7 +19,7 @@
 -export([write_until/2]).
 -export([isolate/2]).
 -export([reconnect/2]).
--export([scheduler_delay_us/0]).
+-export([scheduler_delays_us/2]).
 -export([threads/0]).
 
 -export_type([options/0]).
@@ -42,6 +43,7 @@ create_table(Database, JournalMode) ->
 
 -spec start(options()) -> ok.
 start(Options) ->
+    ok = persistent_term:put({?MODULE, options}, Options),
     {ok, _Started} = application:ensure_all_started(ecto_litefs),
     {ok, Pid} = supervisor:start_link({local, ?MODULE}, ?MODULE, Options),
     true = unlink(Pid),
@@ -67,11 +69,30 @@ restart_supervisor(Options) ->
     {ok, _Pid} = supervisor:start_child(?MODULE, child_spec(Options)),
     ok.
 
--spec renew_supervisor() -> ok.
-renew_supervisor() ->
-    ok = supervisor:terminate_child(?MODULE, litefs),
-    {ok, _Pid} = supervisor:restart_child(?MODULE, litefs),
-    ok.
+%% Repos on the same directory, whose modules need not exist.
+-spec add_supervisors([module()]) -> ok.
+add_supervisors(Repos) ->
+    #{supervisor := Options} = persistent_term:get({?MODULE, options}),
+    lists:foreach(fun(Repo) ->
+        {ok, Pid} = ?SUPERVISOR:start_link([{repo, Repo} | Options]),
+        true = unlink(Pid)
+    end, Repos).
+
+%% All at once, each so often; how many restarts that were.
+-spec renew_supervisors([module()], pos_integer()) -> non_neg_integer().
+renew_supervisors(Repos, Count) ->
+    Renewals = [spawn_monitor(fun() -> renew(Repo, Count) end)
+                || Repo <- Repos],
+    lists:sum([receive {'DOWN', Ref, process, Pid, {renewed, N}} -> N end
+               || {Pid, Ref} <- Renewals]).
+
+renew(Repo, Count) ->
+    _ = [renew(Repo) || _ <- lists:seq(1, Count)],
+    exit({renewed, Count}).
+
+renew(Repo) ->
+    ok = gen_server:stop(?SUPERVISOR:supervisor_name(Repo), shutdown, infinity),
+    add_supervisors([Repo]).
 
 -spec changeset(binary()) -> ecto_litefs_test_item:changeset().
 changeset(Name) ->
@@ -137,11 +158,14 @@ reconnect(Nodes, Cookie) ->
     _ = [net_kernel:connect_node(Node) || Node <- Nodes],
     ok.
 
-%% The slowest scheduler's answer to a message; the best of three, because
-%% this machine has other work.
--spec scheduler_delay_us() -> integer().
-scheduler_delay_us() ->
-    lists:min([slowest_scheduler() || _ <- [1, 2, 3]]).
+%% The slowest scheduler's answer to a message, so often, with these pauses
+%% in between. Each is the best of three: this machine has other work.
+-spec scheduler_delays_us(pos_integer(), pos_integer()) -> [integer()].
+scheduler_delays_us(Count, PauseMs) ->
+    [begin
+         timer:sleep(PauseMs),
+         lists:min([slowest_scheduler() || _ <- [1, 2, 3]])
+     end || _ <- lists:seq(1, Count)].
 
 slowest_scheduler() ->
     lists:max([answer_us(N)

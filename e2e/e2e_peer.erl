@@ -1,0 +1,97 @@
+%% One BEAM node of a test: OTP's peer, and its operating-system process.
+%%
+%% The test talks to it through a TCP connection, which goes on when its
+%% distribution is cut. (Standard output would wait: it shares the VM's one
+%% async thread with SQLite.) A frozen peer does not notice that this VM goes
+%% away, so a shell waits for that and kills it.
+-module(e2e_peer).
+-behaviour(gen_server).
+
+-export([start/3]).
+-export([call/5]).
+-export([erlang_node/1]).
+-export([os_pid/1]).
+-export([signal/2]).
+-export([kill/1]).
+-export([await_end/1]).
+
+-export([init/1]).
+-export([handle_call/3]).
+-export([handle_cast/2]).
+-export([handle_info/2]).
+
+-export_type([peer/0]).
+
+-record(peer, {server :: pid(), control :: pid(), node :: node(),
+               os_pid :: string()}).
+-opaque peer() :: #peer{}.
+
+-type signal() :: 'STOP' | 'CONT' | 'KILL'.
+
+%% Not linked to the process of the test, which may die of a timetrap.
+-spec start(string(), string(), [string()]) -> peer().
+start(Name, Host, Args) ->
+    {ok, Server} = gen_server:start(?MODULE, {Name, Host, Args},
+                                    [{timeout, 30000}]),
+    Peer = gen_server:call(Server, peer),
+    Peer#peer{server = Server}.
+
+%% On the peer, in a process of its own.
+-spec call(peer(), module(), atom(), [term()], timeout()) -> term().
+call(#peer{control = Control}, Module, Function, Args, Timeout) ->
+    peer:call(Control, Module, Function, Args, Timeout).
+
+-spec erlang_node(peer()) -> node().
+erlang_node(#peer{node = Node}) ->
+    Node.
+
+-spec os_pid(peer()) -> string().
+os_pid(#peer{os_pid = OsPid}) ->
+    OsPid.
+
+-spec signal(peer(), signal()) -> ok.
+signal(#peer{os_pid = OsPid}, Signal) ->
+    "" = os:cmd(lists:concat(["kill -", Signal, " ", OsPid])),
+    ok.
+
+%% Does not wait for its end: a VM with a file open on a LiteFS that is frozen
+%% ends after that LiteFS.
+-spec kill(peer()) -> ok.
+kill(#peer{server = Server}) ->
+    gen_server:stop(Server).
+
+-spec await_end(peer()) -> ok.
+await_end(#peer{control = Control, os_pid = OsPid}) ->
+    true = e2e_wait:until("the peer's VM has ended", fun() ->
+        not filelib:is_dir("/proc/" ++ OsPid)
+            andalso not is_process_alive(Control)
+    end),
+    ok.
+
+%%% The server owns the shell; the shell's input ends with the server.
+
+-spec init({string(), string(), [string()]}) -> {ok, {peer(), port()}}.
+init({Name, Host, Args}) ->
+    {ok, Control, Node} =
+        peer:start(#{name => Name, host => Host, longnames => true,
+                     connection => {{127, 0, 0, 1}, 0}, args => Args,
+                     wait_boot => 20000}),
+    OsPid = peer:call(Control, os, getpid, []),
+    Reaper = open_port({spawn_executable, "/bin/sh"},
+                       [{args, ["-c", "read _; kill -KILL $1 2>&-", "reaper",
+                                OsPid]}]),
+    {ok, {#peer{server = self(), control = Control, node = Node,
+                os_pid = OsPid}, Reaper}}.
+
+-spec handle_call(peer, gen_server:from(), {peer(), port()}) ->
+          {reply, peer(), {peer(), port()}}.
+handle_call(peer, _From, State = {Peer, _Reaper}) ->
+    {reply, Peer, State}.
+
+-spec handle_cast(none(), {peer(), port()}) -> no_return().
+handle_cast(Message, _State) ->
+    error({unexpected_cast, Message}).
+
+-spec handle_info(none(), {peer(), port()}) -> no_return().
+handle_info(Message, _State) ->
+    error({unexpected_message, Message}).
