@@ -20,8 +20,9 @@ defmodule RealEcto.FailoverTest do
 
     Pair.demote(c.primary.dir)
     Pair.promote(c.replica.dir)
-    wait(fn -> on(c.replica, EctoLiteFS, :is_primary?, [Repo]) end)
-    wait(fn -> not on(c.primary, EctoLiteFS, :is_primary?, [Repo]) end)
+
+    for member <- [c.primary, c.replica],
+        do: Pair.await_primary(member, Repo, c.replica)
 
     assert written_on.(c.primary, "after") == "#{c.replica.node}"
     assert written_on.(c.replica, "here") == "#{c.replica.node}"
@@ -41,13 +42,5 @@ defmodule RealEcto.FailoverTest do
 
     assert Exception.message(error) =~ "not"
     assert on(c.replica, Repo, :all, [Item]) == []
-  end
-
-  defp wait(condition, tries \\ 100) do
-    cond do
-      condition.() -> :ok
-      tries == 0 -> flunk("the role did not change within 5 seconds")
-      true -> Process.sleep(50) && wait(condition, tries - 1)
-    end
   end
 end

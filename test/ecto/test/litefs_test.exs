@@ -28,7 +28,7 @@ defmodule RealEcto.LiteFSTest do
 
     assert where == "#{one.node}"
 
-    LiteFS.wait("the row is replicated", fn ->
+    Cluster.wait("the row is replicated", fn ->
       on(two, Repo, :get, [Item, id]) != nil
     end)
 
@@ -107,7 +107,7 @@ defmodule RealEcto.LiteFSTest do
         match?({:gave, _}, on(two, On, :outcome, [BareRepo, :all, [Item]]))
       end
 
-      LiteFS.wait("the tables are replicated", migrated)
+      Cluster.wait("the tables are replicated", migrated)
 
       item = Item.changeset(%{name: "refused", parts: [%{label: "refused"}]})
 
@@ -144,7 +144,7 @@ defmodule RealEcto.LiteFSTest do
   end
 
   defp await_role(member, role) do
-    LiteFS.wait("the role #{role}", fn ->
+    Cluster.wait("the role #{role}", fn ->
       on(member, :ecto_litefs_status, :role, [Repo]) == role
     end)
   end

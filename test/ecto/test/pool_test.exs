@@ -18,7 +18,10 @@ defmodule RealEcto.PoolTest do
       database: Path.join(visible, "a.db"),
       pool_size: @pool_size,
       log: false,
-      journal_mode: :wal
+      journal_mode: :wal,
+      # connections that begin at the same time can find the file locked
+      backoff_min: 20,
+      backoff_max: 200
     ]
 
     start_supervised!({Repo, config})

@@ -55,6 +55,15 @@ defmodule RealEcto.Cluster do
 
   def stop(member), do: :peer.stop(member.peer)
 
+  @doc "Returns when the condition holds; raises after 10 seconds."
+  def wait(what, condition, tries \\ 1_000) do
+    cond do
+      condition.() -> :ok
+      tries == 0 -> raise "not within 10 seconds: #{what}"
+      true -> Process.sleep(10) && wait(what, condition, tries - 1)
+    end
+  end
+
   @doc "Runs the migration on a member, as a release task would."
   def migrate(member, repo),
     do:

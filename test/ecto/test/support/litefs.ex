@@ -52,7 +52,9 @@ defmodule RealEcto.LiteFS do
     args = ["-c", @guard, "sh", binary(), node.home]
     port = Port.open({:spawn_executable, "/bin/sh"}, [:exit_status, args: args])
 
-    wait("LiteFS answers", fn -> File.exists?(node.mount) and answers?(node) end)
+    RealEcto.Cluster.wait("LiteFS answers", fn ->
+      File.exists?(node.mount) and answers?(node)
+    end)
 
     port
   end
@@ -65,14 +67,6 @@ defmodule RealEcto.LiteFS do
       {^port, {:exit_status, _}} -> :ok
     after
       10_000 -> raise "LiteFS did not end"
-    end
-  end
-
-  def wait(what, condition, tries \\ 1_000) do
-    cond do
-      condition.() -> :ok
-      tries == 0 -> raise "not within 10 seconds: #{what}"
-      true -> Process.sleep(10) && wait(what, condition, tries - 1)
     end
   end
 

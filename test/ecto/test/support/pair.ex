@@ -8,6 +8,8 @@ defmodule RealEcto.Pair do
   """
   alias RealEcto.{Cluster, LeadingRepo, Repo, StackedRepo}
 
+  @repos [Repo, StackedRepo, LeadingRepo]
+
   def start(name, options \\ []) do
     dir = Cluster.directory(name)
     primary = Cluster.start(:primary, dir, &repos(&1, dir, :readwrite, options))
@@ -19,6 +21,7 @@ defmodule RealEcto.Pair do
       Cluster.start(:replica, dir, &replica_repos(&1, dir, mode, options))
 
     Cluster.connect(replica, primary)
+    for repo <- @repos, do: await_primary(replica, repo, primary)
     %{primary: primary, replica: replica}
   end
 
@@ -43,7 +46,19 @@ defmodule RealEcto.Pair do
       primary_wait: Keyword.get(options, :primary_wait, 5_000)
     ]
 
-    for repo <- [Repo, StackedRepo, LeadingRepo], do: {repo, config, litefs}
+    for repo <- @repos, do: {repo, config, litefs}
+  end
+
+  @doc """
+  Waits until a node has heard of the primary. A claim travels for some
+  milliseconds, and without LiteFS a write does not wait for one.
+  """
+  def await_primary(member, repo, primary) do
+    known = {:ok, primary.node}
+
+    Cluster.wait("#{member.node} knows the primary of #{repo}", fn ->
+      Cluster.on(member, EctoLiteFS, :get_primary, [repo]) == known
+    end)
   end
 
   @doc "What LiteFS does in a node's directory when the node is (not) primary."
