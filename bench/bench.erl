@@ -12,7 +12,7 @@
       | #{what := string(), skipped := string()}.
 
 -define(REPO, 'Elixir.TestRepo').
--define(PROMOTIONS, 12).
+-define(PROMOTIONS, 20).
 
 %% With BENCH_WITHOUT_LITEFS set, its value is the reason why there is none.
 -spec main() -> no_return().
@@ -43,7 +43,7 @@ with_litefs(Event) ->
         print(decision("LiteFS", fun(F) -> A(bench_decision, F, [?REPO]) end)),
         print(Event()),
         print([forward(Cluster)]),
-        print([promotion(Cluster)])
+        print(promotions(Cluster))
     after
         e2e_cluster:destroy(Cluster)
     end.
@@ -56,7 +56,7 @@ without_litefs(Why, Event) ->
     {ok, _} = 'Elixir.EctoLiteFS.Supervisor':start_link(
                 [{repo, ?REPO}, {primary_file, list_to_binary(File)},
                  {event_stream_url, nil}, {mount, plain}]),
-    print(decision("plain directory",
+    print(decision("plain",
                    fun(F) -> bench_decision:F(?REPO) end)),
     print(Event()),
     print([#{what => What, skipped => Why}
@@ -85,16 +85,19 @@ forward(Cluster) ->
                                    {insert, [?REPO, Primary]}, 60000),
     (ratio(Series))#{what => "forwarded insert", n => N, goal => 1.1}.
 
-promotion(Cluster) ->
-    StopFile = filename:absname("_build/bench/logs/stop"),
-    _ = file:delete(StopFile),
-    Promotions = bench_promote:measure(Cluster, ?PROMOTIONS, StopFile),
-    {Writes, Events} = lists:unzip(Promotions),
-    Later = bench_stats:median([Write - Event || {Write, Event} <- Promotions]),
-    (difference({Writes, Events}))#{what => "promotion to first write",
-                                    n => ?PROMOTIONS,
-                                    compared := {difference, Later * 1.0},
-                                    goal => 50000.0}.
+promotions(Cluster) ->
+    Promotions = bench_promote:measure(Cluster, ?PROMOTIONS),
+    Sorted = lists:sort([{Write - Event, Write, Event}
+                         || {Write, Event} <- Promotions]),
+    Middle = promotion(bench_stats:median(Sorted)),
+    Slowest = promotion(lists:last(Sorted)),
+    [Middle#{what => "promotion to first write", n => ?PROMOTIONS,
+             goal => 50000.0},
+     Slowest#{what => "  the slowest of them", n => 1, goal => none}].
+
+promotion({Later, Write, Event}) ->
+    #{ours => Write * 1.0, reference => Event * 1.0,
+      compared => {difference, Later * 1.0}}.
 
 ratio(Series) ->
     {Ours, Reference} = medians(Series),

@@ -4,7 +4,7 @@
 
 -export([insert/2]).
 
--define(BLOCKS, 60).
+-define(BLOCKS, 100).
 -define(CALLS, 10).
 
 -spec insert(module(), node()) -> {pos_integer(), bench_stats:series()}.

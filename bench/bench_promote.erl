@@ -2,40 +2,52 @@
 %% from a third node, through the middleware?
 -module(bench_promote).
 
--export([measure/3]).
+-export([measure/2]).
 
-%% Microseconds from the order to promote: to the return of the first write
-%% that ran on the new primary, and to `isPrimary:true` in its event stream.
+%% Microseconds from the order to promote: to the end of the first write that
+%% ran on the new primary, and to `isPrimary:true` in its event stream.
 -type promotion() :: {Write :: integer(), Event :: integer()}.
 
+-define(REPO, 'Elixir.TestRepo').
+
 %% `a` is primary. `c` writes without a pause while `a` and `b` take turns.
--spec measure(e2e_cluster:cluster(), pos_integer(), file:filename()) ->
-          [promotion()].
-measure(Cluster, Count, StopFile) ->
+-spec measure(e2e_cluster:cluster(), pos_integer()) -> [promotion()].
+measure(Cluster, Count) ->
     Watchers = [{Name, litefs_http:watch(litefs_node:port(
                          e2e_cluster:litefs(Cluster, Name)))}
                 || Name <- [a, b]],
-    Writer = e2e_cluster:in_background(fun() ->
-        e2e_cluster:call(Cluster, c, e2e_node,
-                         {write_until, [StopFile, "promote"]}, infinity)
-    end),
-    Promoted = promote(Cluster, Watchers, a, Count),
-    ok = file:write_file(StopFile, <<>>),
-    Written = e2e_cluster:await(Writer, 60000),
+    ok = e2e_cluster:call(Cluster, c, bench_writer, {start, []}),
+    Promotions = promote(Cluster, Watchers, a, Count),
+    ok = e2e_cluster:call(Cluster, c, bench_writer, {stop, []}),
     _ = [litefs_http:unwatch(Watcher) || {_Name, Watcher} <- Watchers],
-    [{first_write(New, From, Written) - From, At - From}
-     || {New, From, At} <- Promoted].
+    Promotions.
 
 promote(_Cluster, _Watchers, _Old, 0) ->
     [];
 promote(Cluster, Watchers, Old, Count) ->
     New = other(Old),
-    Watcher = proplists:get_value(New, Watchers),
+    ok = await_streams(Cluster),
     {From, At} = e2e_wait:until("LiteFS promotes it", 30000, fun() ->
-        take_over(e2e_cluster:litefs(Cluster), New, Watcher)
+        take_over(e2e_cluster:litefs(Cluster), New,
+                  proplists:get_value(New, Watchers))
     end),
+    Written = first_write(Cluster, New, From),
     _Exits = e2e_load:settle(Cluster, Old),
-    [{New, From, At} | promote(Cluster, Watchers, New, Count - 1)].
+    [{Written - From, At - From} | promote(Cluster, Watchers, New, Count - 1)].
+
+other(a) -> b;
+other(b) -> a.
+
+%% A LiteFS that exited after a promotion is back, but who reads its events
+%% waits up to a second before the next attempt.
+await_streams(Cluster) ->
+    _ = [e2e_wait:until("the node reads LiteFS's events", fun() ->
+             #{stream := Stream} =
+                 e2e_cluster:call(Cluster, Name, ecto_litefs_status,
+                                  {snapshot, [?REPO]}),
+             Stream =:= up orelse {on, Name, Stream}
+         end) || Name <- litefs_cluster:names()],
+    ok.
 
 %% LiteFS refuses the order while its replica is not connected, and does not
 %% always obey it: then it is given again.
@@ -55,15 +67,15 @@ said_primary(Watcher, From, Until) ->
             e2e_wait:us() < Until andalso said_primary(Watcher, From, Until)
     end.
 
-other(a) -> b;
-other(b) -> a.
+first_write(Cluster, Name, From) ->
+    e2e_wait:until("a write ran on the new primary", 20000, fun() ->
+        case e2e_cluster:call(Cluster, c, bench_writer,
+                              {first, [number(Name), From]}) of
+            {ok, End} -> {ok, End};
+            none -> {none_on, Name}
+        end
+    end).
 
 %% A row's value is the number of the node that wrote it.
-first_write(New, From, Written) ->
-    Number = number(New),
-    lists:min([To || {_Name, {returned, {ok, #{value := Value}}, _, To}}
-                         <- Written,
-                     Value =:= Number, To > From]).
-
 number(a) -> 1;
 number(b) -> 2.
