@@ -2,19 +2,23 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-refused_test_() ->
-    [?_assert(ecto_litefs_refusal:refused(Reason))
+not_begun_test_() ->
+    [?_assertEqual(not_begun, ecto_litefs_refusal:proof(Reason))
      || Reason <- [<<"attempt to write a readonly database">>,
-                   <<"disk I/O error">>,
                    exqlite(<<"attempt to write a readonly database">>),
-                   exqlite(<<"disk I/O error">>),
-                   exqlite(<<"INSERT failed: disk I/O error (778)">>),
                    exqlite(<<"unable to open database file">>),
                    exqlite(<<"locking protocol">>),
+                   {error, exqlite(<<"locking protocol">>)}]].
+
+if_alive_test_() ->
+    [?_assertEqual(if_alive, ecto_litefs_refusal:proof(Reason))
+     || Reason <- [<<"disk I/O error">>,
+                   exqlite(<<"disk I/O error">>),
+                   exqlite(<<"INSERT failed: disk I/O error (778)">>),
                    {error, exqlite(<<"disk I/O error">>)}]].
 
-not_refused_test_() ->
-    [?_assertNot(ecto_litefs_refusal:refused(Reason))
+none_test_() ->
+    [?_assertEqual(none, ecto_litefs_refusal:proof(Reason))
      || Reason <- [<<>>, readonly, undef, [], 778,
                    exqlite(<<"database is locked">>),
                    exqlite(<<"UNIQUE constraint failed: items.name">>),

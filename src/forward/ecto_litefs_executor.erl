@@ -113,20 +113,21 @@ verify(#{kind := Kind} = Request, {ok, _Result} = Outcome, Deadline) ->
         false -> {unknown, Role}
     end.
 
-%% Nothing was committed by a call that failed. If it failed because the
-%% database is read-only here, and this is not the primary, then it has not
-%% been executed and may run elsewhere.
-failed(#{repo := Repo, kind := Kind} = Request, Reason, Answer, Deadline) ->
-    Refused = get({?MODULE, Repo}) =:= running
-        andalso ecto_litefs_refusal:refused(Reason),
-    case Refused andalso fresh_role(Request, Deadline) of
-        false ->
-            Answer;
-        Role ->
-            case may_write(Role, Kind) of
-                true -> Answer;
-                false -> {not_primary, Role}
-            end
+%% A call that failed has committed nothing, as far as SQLite knows. If it was
+%% refused because this is not the primary, then it may run elsewhere.
+failed(#{repo := Repo} = Request, Reason, Answer, Deadline) ->
+    case get({?MODULE, Repo}) =:= running
+        andalso ecto_litefs_refusal:proof(Reason) of
+        false -> Answer;
+        none -> Answer;
+        Proof -> judge(Proof, fresh_role(Request, Deadline), Request, Answer)
+    end.
+
+judge(Proof, Role, #{kind := Kind}, Answer) ->
+    case may_write(Role, Kind) of
+        true -> Answer;
+        false when Proof =:= if_alive, Role =:= unknown -> {unknown, Role};
+        false -> {not_primary, Role}
     end.
 
 answer({ok, Result}) -> {ok, Result, undefined};

@@ -1,24 +1,40 @@
-%% Does this failure say that SQLite refused to write? LiteFS refuses a
-%% replica's write with 1544 at the first statement, or in WAL mode with 778
-%% at the COMMIT, which is also what a broken disk looks like: what it means
-%% is only known together with the role. Under a LiteFS that died nothing can
-%% be opened, and after ten seconds no lock is had either, before a statement
-%% begins. Exqlite keeps the text, not the code.
+%% Does this failure say that SQLite refused to write, and what does that prove?
+%% LiteFS refuses a replica's write with 1544 at the first statement, or in WAL
+%% mode with 778 at the COMMIT, which is also what a broken disk looks like:
+%% what it means is only known together with the role. Under a LiteFS that died
+%% nothing can be opened, and after ten seconds no lock is had either. Exqlite
+%% keeps the text, not the code.
 -module(ecto_litefs_refusal).
 
--export([refused/1]).
+-export([proof/1]).
 
--define(TEXTS, [<<"attempt to write a readonly database">>,
-                <<"disk I/O error">>,
-                <<"unable to open database file">>,
-                <<"locking protocol">>]).
+-export_type([proof/0]).
 
--spec refused(term()) -> boolean().
-refused(Text) when is_binary(Text) ->
-    binary:match(Text, ?TEXTS) =/= nomatch;
-refused(#{message := Text}) when is_binary(Text) ->
-    refused(Text);
-refused({error, Reason}) ->
-    refused(Reason);
-refused(_Other) ->
-    false.
+%% What is certain once a fresh look has shown that this is not the primary:
+%% not_begun  no statement has written anything
+%% if_alive   the same, but only if LiteFS answered that look: one that died in
+%%            the middle of a COMMIT may have kept it
+%% none       the failure is no refusal
+-type proof() :: not_begun | if_alive | none.
+
+-define(NOT_BEGUN, [<<"attempt to write a readonly database">>,
+                    <<"unable to open database file">>,
+                    <<"locking protocol">>]).
+-define(IF_ALIVE, [<<"disk I/O error">>]).
+
+-spec proof(term()) -> proof().
+proof(Text) when is_binary(Text) ->
+    case {has(Text, ?IF_ALIVE), has(Text, ?NOT_BEGUN)} of
+        {true, _} -> if_alive;
+        {false, true} -> not_begun;
+        {false, false} -> none
+    end;
+proof(#{message := Text}) when is_binary(Text) ->
+    proof(Text);
+proof({error, Reason}) ->
+    proof(Reason);
+proof(_Other) ->
+    none.
+
+has(Text, Texts) ->
+    binary:match(Text, Texts) =/= nomatch.
