@@ -8,6 +8,7 @@ not_begun_test_() ->
                    exqlite(<<"attempt to write a readonly database">>),
                    exqlite(<<"unable to open database file">>),
                    exqlite(<<"locking protocol">>),
+                   exqlite(<<"database is locked">>),
                    {error, exqlite(<<"locking protocol">>)}]].
 
 if_alive_test_() ->
@@ -20,7 +21,6 @@ if_alive_test_() ->
 none_test_() ->
     [?_assertEqual(none, ecto_litefs_refusal:proof(Reason))
      || Reason <- [<<>>, readonly, undef, [], 778,
-                   exqlite(<<"database is locked">>),
                    exqlite(<<"UNIQUE constraint failed: items.name">>),
                    exqlite(nil),
                    #{message => "disk I/O error", reason => charlist},

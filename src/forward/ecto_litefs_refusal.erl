@@ -2,8 +2,9 @@
 %% LiteFS refuses a replica's write with 1544 at the first statement, or in WAL
 %% mode with 778 at the COMMIT, which is also what a broken disk looks like:
 %% what it means is only known together with the role. Under a LiteFS that died
-%% nothing can be opened, and after ten seconds no lock is had either. Exqlite
-%% keeps the text, not the code.
+%% nothing can be opened, and after ten seconds no lock is had either. One that
+%% stops being the primary holds SQLite's locks beyond the busy_timeout of a
+%% statement that it caught. Exqlite keeps the text, not the code.
 -module(ecto_litefs_refusal).
 
 -export([proof/1]).
@@ -11,7 +12,7 @@
 -export_type([proof/0]).
 
 %% What is certain once a fresh look has shown that this is not the primary:
-%% not_begun  no statement has written anything
+%% not_begun  nothing has been written
 %% if_alive   the same, but only if LiteFS answered that look: one that died in
 %%            the middle of a COMMIT may have kept it
 %% none       the failure is no refusal
@@ -19,7 +20,8 @@
 
 -define(NOT_BEGUN, [<<"attempt to write a readonly database">>,
                     <<"unable to open database file">>,
-                    <<"locking protocol">>]).
+                    <<"locking protocol">>,
+                    <<"database is locked">>]).
 -define(IF_ALIVE, [<<"disk I/O error">>]).
 
 -spec proof(term()) -> proof().
