@@ -16,7 +16,9 @@
 -export([insert/1]).
 -export([timed/3]).
 -export([write_in_transaction/1]).
+-export([count/0]).
 -export([write_until/2]).
+-export([write_every/3]).
 -export([isolate/2]).
 -export([reconnect/2]).
 -export([scheduler_delays_us/2]).
@@ -31,6 +33,7 @@
                | {raised, term(), From :: integer(), To :: integer()}.
 
 -define(REPO, 'Elixir.TestRepo').
+-define(BUSY_TIMEOUT, 2000). % as ecto_sqlite3
 -define(SUPERVISOR, 'Elixir.EctoLiteFS.Supervisor').
 
 %% By a Repo of its own, because only the first primary may do it.
@@ -54,7 +57,8 @@ start(Options) ->
 init(#{database := Database, supervisor := Options}) ->
     Repo = #{id => repo,
              start => {ecto_litefs_test_repo, start_link,
-                       [?REPO, #{database => Database}]}},
+                       [?REPO, #{database => Database,
+                                 busy_timeout => ?BUSY_TIMEOUT}]}},
     {ok, {#{strategy => rest_for_one}, [Repo, child_spec(Options)]}}.
 
 child_spec(Options) ->
@@ -131,6 +135,13 @@ write_in_transaction(Function) ->
         ?REPO:Function(stamped(<<"in a transaction">>))
     end).
 
+%% The rows that this node has.
+-spec count() -> non_neg_integer().
+count() ->
+    [_Columns, {rows, [{Count}]}] =
+        ecto_litefs_test_repo:sql(?REPO, "SELECT count(*) FROM items", []),
+    Count.
+
 %% Writes one row after the other, `Prefix 1`, `Prefix 2`, ..., until told by
 %% a file that it is enough, and returns how each of them ended.
 -spec write_until(file:filename(), string()) -> [{binary(), timed()}].
@@ -143,6 +154,26 @@ write_until(StopFile, Prefix, N, Written) ->
     case filelib:is_file(StopFile) of
         true -> lists:reverse(Written, [Row]);
         false -> write_until(StopFile, Prefix, N + 1, [Row | Written])
+    end.
+
+%% The same, but each row in a process of its own, one after so many ms: what
+%% hangs does not keep back what sets out later.
+-spec write_every(pos_integer(), file:filename(), string()) ->
+          [{binary(), timed()}].
+write_every(Ms, StopFile, Prefix) ->
+    Writes = spawn_writes(Ms, StopFile, Prefix, 1),
+    [receive {'DOWN', Monitor, process, Pid, {written, Row}} -> Row end
+     || {Pid, Monitor} <- Writes].
+
+spawn_writes(Ms, StopFile, Prefix, N) ->
+    Name = iolist_to_binary(io_lib:format("~s ~b", [Prefix, N])),
+    Write = spawn_monitor(fun() ->
+        exit({written, {Name, timed(?MODULE, insert, [Name])}})
+    end),
+    timer:sleep(Ms),
+    case filelib:is_file(StopFile) of
+        true -> [Write];
+        false -> [Write | spawn_writes(Ms, StopFile, Prefix, N + 1)]
     end.
 
 %% Cuts the distribution to these nodes, until reconnect/2.

@@ -12,6 +12,7 @@
 -export([await_primary/2]).
 -export([await_replicas/2]).
 -export([promote/2]).
+-export([hand_over/2]).
 
 -export_type([cluster/0]).
 -export_type([name/0]).
@@ -114,6 +115,30 @@ await_replicas(Cluster, Name) ->
 -spec promote(cluster(), name()) -> ok | {error, term()}.
 promote(Cluster, Name) ->
     litefs_http:promote(litefs_node:port(node(Cluster, Name))).
+
+%% LiteFS refuses the order while the replica is not connected, and does not
+%% always obey it: then it is given again.
+-spec hand_over(cluster(), name()) -> ok.
+hand_over(Cluster, Name) ->
+    true = e2e_wait:until("the promoted node is the primary", 30000, fun() ->
+        case promote(Cluster, Name) of
+            ok -> is_primary_until(Cluster, Name, e2e_wait:us() + 2000000);
+            {error, Reason} -> Reason
+        end
+    end),
+    ok.
+
+is_primary_until(Cluster, Name, Deadline) ->
+    case primary(Cluster) of
+        [Name] ->
+            true;
+        Seen ->
+            timer:sleep(5),
+            case e2e_wait:us() < Deadline of
+                true -> is_primary_until(Cluster, Name, Deadline);
+                false -> {not_obeyed, Seen}
+            end
+    end.
 
 infos(#{nodes := Nodes}) ->
     [{Name, Info}

@@ -7,6 +7,7 @@
 -export([watch/1]).
 -export([unwatch/1]).
 -export([primary_since/2]).
+-export([demoted_since/2]).
 -export([events/1]).
 
 -export_type([info/0]).
@@ -89,6 +90,16 @@ unwatch({Pid, Table}) ->
 primary_since(Watcher, Since) ->
     case [At || {At, Line} <- events(Watcher), At >= Since,
                 is_primary(Line)] of
+        [First | _] -> {ok, First};
+        [] -> none
+    end.
+
+%% When it first said after Since that it is not.
+-spec demoted_since(watcher(), integer()) -> {ok, integer()} | none.
+demoted_since(Watcher, Since) ->
+    case [At || {At, Line} <- events(Watcher), At >= Since,
+                match =:= re:run(Line, "\"isPrimary\": ?false",
+                                 [{capture, none}])] of
         [First | _] -> {ok, First};
         [] -> none
     end.
