@@ -86,7 +86,8 @@ static ERL_NIF_TERM open_result(ErlNifEnv* env, int rv, ERL_NIF_TERM handle)
         return terms_error_text(env, am_no_thread,
                                 "the system gives no more threads");
     default:
-        return terms_error_text(env, am_no_memory, strerror(-rv));
+        return terms_error_text(env, am_no_memory,
+                                "the system gives no more memory");
     }
 }
 
