@@ -4,8 +4,8 @@
 
 -export([insert/2]).
 
--define(BLOCKS, 100).
--define(CALLS, 10).
+-define(BLOCKS, 300).
+-define(CALLS, 5).
 
 -spec insert(module(), node()) -> {pos_integer(), bench_stats:series()}.
 insert(Repo, Primary) ->
