@@ -70,11 +70,7 @@ suite() ->
     [{timetrap, {seconds, 120}}].
 
 init_per_suite(Config) ->
-    case {litefs_node:available(), os:getenv("CI")} of
-        {{ok, _Binary}, _} -> Config;
-        {{error, Why}, false} -> {skip, "e2e needs LiteFS: " ++ Why};
-        {{error, Why}, _CI} -> ct:fail("CI must not skip e2e: ~s", [Why])
-    end.
+    e2e_cluster:skip_unless_possible(Config).
 
 end_per_suite(_Config) ->
     ok.
@@ -615,6 +611,9 @@ first_primary(Watchers, Since) ->
         end
     end).
 
+%% Also on the terminal, where rebar3 shows nothing of ct:pal/2.
 figure(What, At, To) ->
-    ct:pal("~s: ~.1f ms from isPrimary:true to the write's return",
-           [What, (To - At) / 1000]).
+    Figure = io_lib:format("~s: ~.1f ms from isPrimary:true to the write's "
+                           "return", [What, (To - At) / 1000]),
+    ok = io:format(user, "~n~s~n", [Figure]),
+    ct:log("~s", [Figure]).

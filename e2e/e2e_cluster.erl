@@ -4,6 +4,7 @@
 %% address of its own, all on one port, so that no epmd is needed.
 -module(e2e_cluster).
 
+-export([skip_unless_possible/1]).
 -export([start/1]).
 -export([destroy/1]).
 -export([litefs/1]).
@@ -47,6 +48,15 @@
 -define(REPO, 'Elixir.TestRepo').
 -define(COOKIE, ecto_litefs_e2e).
 -define(CALL_MS, 30000).
+
+%% For init_per_suite/1. In CI nothing may be skipped.
+-spec skip_unless_possible(Config) -> Config | {skip, string()}.
+skip_unless_possible(Config) ->
+    case {litefs_node:available(), os:getenv("CI")} of
+        {{ok, _Binary}, _} -> Config;
+        {{error, Why}, false} -> {skip, "e2e cannot run: " ++ Why};
+        {{error, Why}, _CI} -> ct:fail("CI must not skip e2e: ~s", [Why])
+    end.
 
 %% `a` is primary, the table exists, and `repos` (default: all) run a Repo that
 %% has opened its database, as a pool does.

@@ -6,6 +6,8 @@
 
 -export([all/0]).
 -export([suite/0]).
+-export([init_per_suite/1]).
+-export([end_per_suite/1]).
 -export([init_per_testcase/2]).
 -export([end_per_testcase/2]).
 
@@ -17,15 +19,29 @@
 -export([cut_off_primary_goes_on_beside_a_new_one/1]).
 
 all() ->
+    case os:getenv("CONSUL") of
+        false -> with_any_elector() ++ with_the_stub();
+        _Path -> with_any_elector()
+    end.
+
+with_any_elector() ->
     [clean_stop_elects_another,
      kill_elects_another_and_restart_rejoins,
-     promotion_is_seen_in_the_events,
-     frozen_primary_is_not_replaced,
+     promotion_is_seen_in_the_events].
+
+with_the_stub() ->
+    [frozen_primary_is_not_replaced,
      failing_elector_leaves_no_primary,
      cut_off_primary_goes_on_beside_a_new_one].
 
 suite() ->
     [{timetrap, {seconds, 60}}].
+
+init_per_suite(Config) ->
+    e2e_cluster:skip_unless_possible(Config).
+
+end_per_suite(_Config) ->
+    ok.
 
 init_per_testcase(Case, Config) ->
     LogDir = filename:join(proplists:get_value(priv_dir, Config), Case),
