@@ -31,9 +31,14 @@
 -export([restarts_leak_nothing/1]).
 -export([without_nif/1]).
 -export([without_nif_on_litefs/1]).
+-export([without_nif_required/1]).
+-export([without_nif_mounted_later/1]).
+-export([without_nif_killed/1]).
 
 %% For the other VM.
 -export([passthrough_life/1]).
+-export([mount_litefs/1]).
+-export([ended_by_mount/2]).
 
 -define(REPO, 'Elixir.DetectorSuite.Repo').
 
@@ -42,7 +47,8 @@ all() ->
      claims_are_kept_apart, manual, check, not_supervised, names,
      already_started, bad_options, pg_not_running, pg_restarted,
      hint_lost, killed, supervisor_stopped, one_log_line, unexpected_message,
-     restarts_leak_nothing, without_nif, without_nif_on_litefs].
+     restarts_leak_nothing, without_nif, without_nif_on_litefs,
+     without_nif_required, without_nif_mounted_later, without_nif_killed].
 
 %% A directory, pg, and no Repo that an earlier case has used.
 init_per_testcase(pg_not_running, Config) ->
@@ -362,33 +368,103 @@ passthrough_life(#{repo := Repo} = Config) ->
     ok = gen_server:stop(Pid),
     Result#{stopped => ecto_litefs_status:role(Repo)}.
 
-%% A mount table that names a LiteFS mount needs no LiteFS: a tmpfs with the
-%% source `litefs`, in a mount namespace of the other VM's own.
 without_nif_on_litefs(Config) ->
-    Directory = proplists:get_value(directory, Config),
-    Mount = "mount -t tmpfs litefs " ++ Directory,
-    case os:cmd("unshare -m sh -c '" ++ Mount ++ " && echo mounted'") of
-        "mounted\n" -> refuses_to_start(Mount, Config);
-        Output -> {skip, "cannot mount in a namespace: " ++ Output}
+    in_namespace(
+      Config,
+      fun(Peer) ->
+              Directory = proplists:get_value(directory, Config),
+              ok = peer:call(Peer, ?MODULE, mount_litefs, [Directory]),
+              refuses_to_start(Peer, config(Config), <<"is a LiteFS mount">>)
+      end).
+
+%% Also on a plain directory.
+without_nif_required(Config) ->
+    Required = (config(Config))#{mount := required},
+    Peer = start_peer(copy_without_nif(Config), #{}),
+    try refuses_to_start(Peer, Required, <<"mount is :required">>)
+    after peer:stop(Peer)
     end.
 
-refuses_to_start(Mount, Config) ->
-    Script = Mount ++ " && exec erl \"$@\"",
-    Exec = {os:find_executable("unshare"), ["-m", "sh", "-c", Script, "sh"]},
-    Peer = start_peer(copy_without_nif(Config), #{exec => Exec}),
+refuses_to_start(Peer, DetectorConfig, What) ->
+    start_pg(Peer),
+    {error, {litefs_without_nif, Text}} = start_in(Peer, DetectorConfig),
+    [?assertNotEqual(nomatch, binary:match(Text, Word))
+     || Word <- [What, <<"libcurl4">>, <<"libjansson4">>]],
+    ?assertEqual(unknown, role_in(Peer)).
+
+%% The supervisor starts the detector again, which is refused.
+without_nif_mounted_later(Config) ->
+    in_namespace(
+      Config,
+      fun(Peer) ->
+              start_pg(Peer),
+              {ok, Detector} = start_in(Peer, config(Config)),
+              ?assertEqual(not_litefs, role_in(Peer)),
+              {litefs_without_nif, Text} =
+                  peer:call(Peer, ?MODULE, ended_by_mount,
+                            [Detector, proplists:get_value(directory, Config)]),
+              ?assertNotEqual(nomatch, binary:match(Text, <<"libcurl4">>)),
+              ?assertEqual(unknown, role_in(Peer)),
+              ?assertMatch({error, {litefs_without_nif, _}},
+                           start_in(Peer, config(Config))),
+              ?assertEqual(unknown, role_in(Peer))
+      end).
+
+without_nif_killed(Config) ->
+    Peer = start_peer(copy_without_nif(Config), #{}),
     try
-        {ok, _} = peer:call(Peer, pg, start, [ecto_litefs_claim:scope()]),
-        {error, {litefs_without_nif, Text}} =
-            peer:call(Peer, gen_server, start,
-                      [ecto_litefs_detector, config(Config), []]),
-        [?assertNotEqual(nomatch, binary:match(Text, Word))
-         || Word <- [<<"is a LiteFS mount">>, <<"libcurl4">>,
-                     <<"libjansson4">>]],
-        ?assertEqual(not_supervised,
-                     peer:call(Peer, ecto_litefs_status, role, [?REPO]))
+        start_pg(Peer),
+        {ok, Detector} = start_in(Peer, config(Config)),
+        ?assertEqual(not_litefs, role_in(Peer)),
+        true = peer:call(Peer, erlang, exit, [Detector, kill]),
+        until([unknown, unknown],
+              fun() -> [role_in(Peer), check_in(Peer)] end),
+        ?assertMatch(#{role := unknown},
+                     peer:call(Peer, ecto_litefs_status, snapshot, [?REPO])),
+        {ok, _Next} = start_in(Peer, config(Config)),
+        ?assertEqual(not_litefs, role_in(Peer))
     after
         peer:stop(Peer)
     end.
+
+in_namespace(Config, Fun) ->
+    case os:cmd("unshare -m echo unshared") of
+        "unshared\n" ->
+            Exec = {os:find_executable("unshare"), ["-m", "erl"]},
+            Peer = start_peer(copy_without_nif(Config), #{exec => Exec}),
+            try Fun(Peer) after peer:stop(Peer) end;
+        Output ->
+            {skip, "no mount namespace: " ++ Output}
+    end.
+
+%% A mount table that names a LiteFS mount needs no LiteFS: a tmpfs with the
+%% source `litefs`, in a mount namespace of the other VM's own.
+mount_litefs(Directory) ->
+    "" = os:cmd("mount -t tmpfs litefs " ++ Directory),
+    ok.
+
+ended_by_mount(Detector, Directory) ->
+    Monitor = monitor(process, Detector),
+    ok = mount_litefs(Directory),
+    receive
+        {'DOWN', Monitor, process, Detector, Reason} -> Reason
+    after 5000 -> alive
+    end.
+
+start_pg(Peer) ->
+    {ok, _Scope} = peer:call(Peer, pg, start, [ecto_litefs_claim:scope()]).
+
+%% Not linked to the process that makes the call.
+start_in(Peer, DetectorConfig) ->
+    peer:call(Peer, gen_server, start,
+              [{local, ecto_litefs_detector:name(?REPO)}, ecto_litefs_detector,
+               DetectorConfig, []]).
+
+role_in(Peer) ->
+    peer:call(Peer, ecto_litefs_status, role, [?REPO]).
+
+check_in(Peer) ->
+    peer:call(Peer, ecto_litefs_status, check, [?REPO, 1000]).
 
 copy_without_nif(Config) ->
     Ebin = filename:dirname(code:which(ecto_litefs_nif)),

@@ -83,8 +83,8 @@ set_replica(Repo) when is_atom(Repo) ->
 
 set_manual(Repo, Role) ->
     case ready(Repo) of
-        {ok, passthrough} when Role =:= primary -> ok;
-        {ok, passthrough} -> {error, unavailable};
+        {ok, {passthrough, _}} when Role =:= primary -> ok;
+        {ok, {passthrough, _}} -> {error, unavailable};
         {ok, _Handle} -> detector(Repo, Role);
         {error, not_ready} = Error -> Error
     end.
@@ -104,7 +104,7 @@ detector(Repo, Role) ->
 -spec invalidate_cache(module()) -> ok.
 invalidate_cache(Repo) when is_atom(Repo) ->
     case ready(Repo) of
-        {ok, passthrough} -> ok;
+        {ok, {passthrough, _}} -> ok;
         {ok, Handle} -> ecto_litefs_nif:hint(Handle);
         {error, not_ready} -> ok
     end.

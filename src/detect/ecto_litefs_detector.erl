@@ -22,8 +22,8 @@
 -export_type([start_error/0]).
 
 -type start_error() ::
-        {ecto_litefs_nif:open_error() | litefs_without_nif | not_started,
-         binary()}.
+        {ecto_litefs_nif:open_error() | not_started, binary()}
+      | ecto_litefs_without_nif:refusal().
 
 -record(state,
         {repo :: module(),
@@ -86,12 +86,13 @@ handle_call({set_manual, Role}, _From, #state{handle = Handle} = State) ->
 handle_cast(Request, State) ->
     {stop, {unknown_cast, Request}, State}.
 
--spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+-spec handle_info(term(), #state{}) ->
+          {noreply, #state{}} | {stop, start_error(), #state{}}.
 handle_info({ecto_litefs_changed, Handle}, #state{handle = Handle} = State) ->
     {noreply, refresh(State)};
 handle_info(look, State) ->
     ok = look_soon(),
-    {noreply, refresh(watch_scope(State#state{failed = none}))};
+    look(refusal(State), State);
 handle_info({'DOWN', Ref, process, _Pid, _Reason},
             #state{scope = Ref} = State) ->
     {noreply, State#state{scope = undefined, claim = none}};
@@ -109,11 +110,11 @@ terminate(_Reason, #state{handle = Handle}) ->
 
 maybe_start(undefined, _State) ->
     {stop, {not_started, <<"the application ecto_litefs is not running">>}};
-maybe_start(_Scope, #state{config = Config} = State) ->
+maybe_start(_Scope, State) ->
     ok = look_soon(),
     case ecto_litefs_nif:available() of
         true -> start(State);
-        false -> start_without_nif(directory(Config), State)
+        false -> start_without_nif(refusal(State), State)
     end.
 
 start(#state{repo = Repo, config = Config} = State) ->
@@ -140,20 +141,28 @@ await_settled(Handle, Deadline) ->
             end
     end.
 
-start_without_nif(Directory, #state{repo = Repo, config = Config} = State) ->
+start_without_nif(none, #state{repo = Repo, config = Config} = State) ->
     Reason = ecto_litefs_nif:unavailable_reason(),
-    case ecto_litefs_mountinfo:is_litefs(Directory) of
-        true ->
-            {stop, {litefs_without_nif,
-                    <<Directory/binary, " is a LiteFS mount, but ",
-                      Reason/binary>>}};
-        false ->
-            Reported = ecto_litefs_report:without_nif(Repo, Reason),
-            ok = ecto_litefs_instance:put(Repo, passthrough, Config),
-            {ok, refresh(watch_scope(State#state{reported = Reported}))}
-    end.
+    Reported = ecto_litefs_report:without_nif(Repo, Reason),
+    ok = ecto_litefs_instance:put(Repo, {passthrough, self()}, Config),
+    {ok, refresh(watch_scope(State#state{reported = Reported}))};
+start_without_nif(Refusal, #state{repo = Repo, config = Config}) ->
+    ok = ecto_litefs_instance:put(Repo, gone, Config), % its writes wait
+    {stop, Refusal}.
+
+%% LiteFS may mount after the start: asked again with each look. A restart is
+%% refused then, so that somebody hears of it.
+refusal(#state{handle = passthrough, config = Config}) ->
+    ecto_litefs_without_nif:refusal(Config);
+refusal(_State) ->
+    none.
 
 %% -- acting on a change ------------------------------------------------------
+
+look(none, State) ->
+    {noreply, refresh(watch_scope(State#state{failed = none}))};
+look(Refusal, State) ->
+    {stop, Refusal, State}.
 
 %% The claim first: what other nodes wait for is who may write. A finished
 %% reconnect changes the role, so look again before telling anybody.

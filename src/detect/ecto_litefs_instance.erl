@@ -13,9 +13,10 @@
 
 -export_type([access/0]).
 
-%% passthrough: the NIF cannot be loaded and there is no LiteFS here.
-%% gone: such a Repo's supervisor has ended.
--type access() :: ecto_litefs_nif:handle() | passthrough | gone.
+%% passthrough: the NIF cannot be loaded and there is no LiteFS here, says the
+%% detector, which looks again and again; it counts while that process lives.
+%% gone: such a Repo's supervisor has ended, or there is LiteFS now.
+-type access() :: ecto_litefs_nif:handle() | {passthrough, pid()} | gone.
 
 -define(KEY(Repo), {ecto_litefs, Repo}).
 -define(SEEN(Repo), {ecto_litefs_seen, Repo}).

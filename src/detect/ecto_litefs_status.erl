@@ -18,7 +18,7 @@
 -spec role(module()) -> ecto_litefs_nif:role() | not_supervised.
 role(Repo) ->
     case ecto_litefs_instance:lookup(Repo) of
-        {passthrough, _Config} -> not_litefs;
+        {{passthrough, Detector}, _Config} -> passthrough(Detector);
         {gone, _Config} -> unknown;
         {Handle, _Config} -> ecto_litefs_nif:role(Handle);
         none -> not_supervised
@@ -27,7 +27,7 @@ role(Repo) ->
 -spec snapshot(module()) -> ecto_litefs_nif:snapshot() | not_supervised.
 snapshot(Repo) ->
     case ecto_litefs_instance:lookup(Repo) of
-        {passthrough, _Config} -> without_nif(not_litefs);
+        {{passthrough, Pid}, _Config} -> without_nif(passthrough(Pid));
         {gone, _Config} -> without_nif(unknown);
         {Handle, _Config} -> ecto_litefs_nif:snapshot(Handle);
         none -> not_supervised
@@ -40,10 +40,17 @@ snapshot(Repo) ->
 -spec check(module(), non_neg_integer()) -> ecto_litefs_nif:role().
 check(Repo, Timeout) ->
     case ecto_litefs_instance:lookup(Repo) of
-        {passthrough, _Config} -> not_litefs;
+        {{passthrough, Detector}, _Config} -> passthrough(Detector);
         {gone, _Config} -> unknown;
         {Handle, _Config} -> check_handle(Handle, Timeout);
         none -> unknown
+    end.
+
+%% A detector that was killed looks no more, and LiteFS may have come since.
+passthrough(Detector) ->
+    case is_process_alive(Detector) of
+        true -> not_litefs;
+        false -> unknown
     end.
 
 check_handle(Handle, Timeout) ->
@@ -62,7 +69,7 @@ check_handle(Handle, Timeout) ->
 -spec kind(module()) -> kind().
 kind(Repo) ->
     case ecto_litefs_instance:lookup(Repo) of
-        {passthrough, _Config} -> plain;
+        {{passthrough, _Detector}, _Config} -> plain;
         {gone, _Config} -> plain;
         {Handle, Config} -> kind(ecto_litefs_nif:snapshot(Handle), Config);
         none -> plain
