@@ -118,7 +118,13 @@ static unsigned on_opened(struct role_state* state, const char* litefs_id)
 {
     state->stream_has_role = false;
     state->stream_answers = litefs_id[0] != '\0';
-    if (!litefs_id[0] || strcmp(litefs_id, state->litefs_id) == 0)
+    if (!litefs_id[0])
+        return 0;
+    /* Rule 7: the directory is one that LiteFS is to mount, and each time
+     * that the stream breaks off is no reason to write into it. */
+    if (state->config.mode == MODE_AUTO)
+        state->status.litefs_seen = true;
+    if (strcmp(litefs_id, state->litefs_id) == 0)
         return 0;
     bool restarted = state->litefs_id[0] != '\0';
     set_text(state->litefs_id, sizeof state->litefs_id, litefs_id);

@@ -22,7 +22,8 @@
  *  6. While reconnect_pending, the role is unknown: SQLite handles may point
  *     at a file that the mount hides.
  *  7. A directory that is no LiteFS mount is `.primary` and manual roles'
- *     business, as the mode says, and unknown once LiteFS was seen there.
+ *     business, as the mode says, and unknown once LiteFS was seen there; in
+ *     MODE_AUTO also once one answered on the events URL.
  */
 #ifndef ECTO_LITEFS_ROLE_H
 #define ECTO_LITEFS_ROLE_H

@@ -75,7 +75,7 @@ START_TEST(auto_without_stream_is_decided_at_once)
 }
 END_TEST
 
-START_TEST(auto_is_unknown_while_a_litefs_answers)
+START_TEST(auto_is_unknown_once_a_litefs_answered)
 {
     open_with(MODE_AUTO, true, true);
     stream_down(&world, 5);
@@ -87,10 +87,13 @@ START_TEST(auto_is_unknown_while_a_litefs_answers)
     set_manual(&world, 1040, MANUAL_PRIMARY);
     set_manual(&world, 1050, MANUAL_NONE);
     stream_down(&world, 2000);
+    plain_sampled(&world, 2010, NULL);
+    stream_opened(&world, 3000, "");
+    stream_down(&world, 3010);
     world_expect(&world,
                  "t=10 unknown -> not_litefs [mount]\n"
-                 "t=1000 not_litefs -> unknown [none]\n"
-                 "t=2000 unknown -> not_litefs [mount]\n");
+                 "t=1000 not_litefs -> unknown [none]\n");
+    ck_assert(world.state.status.litefs_seen);
 }
 END_TEST
 
@@ -177,6 +180,21 @@ START_TEST(plain_file_and_stream_decide_together)
                  "t=50 replica(node-a) -> replica(node-b) [stream]\n"
                  "t=2560 replica(node-b) -> no_primary [stream]\n"
                  "t=3100 no_primary -> unknown [none]\n");
+}
+END_TEST
+
+/* A simulator says that it is LiteFS, and the directory stays plain. */
+START_TEST(plain_is_not_told_by_a_litefs_id)
+{
+    open_with(MODE_PLAIN, true, true);
+    plain_sampled(&world, 10, NULL);
+    stream_opened(&world, 20, "00000000000000AA");
+    stream_says_primary(&world, 30);
+    set_manual(&world, 40, MANUAL_REPLICA);
+    world_expect(&world,
+                 "t=30 unknown -> primary [stream]\n"
+                 "t=40 primary -> replica [manual]\n");
+    ck_assert(!world.state.status.litefs_seen);
 }
 END_TEST
 
@@ -647,13 +665,14 @@ Suite* suite_role(void)
         required_accepts_nothing_but_a_mount,
         auto_waits_for_the_first_word_of_the_stream,
         auto_without_stream_is_decided_at_once,
-        auto_is_unknown_while_a_litefs_answers,
+        auto_is_unknown_once_a_litefs_answered,
         auto_ignores_a_server_without_litefs_id,
         auto_remembers_a_litefs_of_an_earlier_detector,
         auto_unreadable_file_decides_nothing,
         auto_manual_role,
         manual_role_means_nothing_on_a_mount,
         plain_file_and_stream_decide_together,
+        plain_is_not_told_by_a_litefs_id,
         plain_needs_a_readable_absence_to_be_primary,
         plain_without_stream_absent_means_primary,
         sample_older_than_an_event_is_not_used,

@@ -57,6 +57,8 @@ static void pick_input(struct role_input* input, const struct role_world* world,
     case INPUT_STREAM_OPENED:
         snprintf(input->opened.litefs_id, sizeof input->opened.litefs_id, "%s",
                  pick(10) ? "AA" : "BB");
+        if (world->state.config.mode == MODE_AUTO && pick(40))
+            input->opened.litefs_id[0] = '\0'; /* or it is LiteFS for good */
         break;
     case INPUT_STREAM_PRIMARY:
         input->primary.is_primary = pick(2);
@@ -82,7 +84,7 @@ static void pick_input(struct role_input* input, const struct role_world* world,
 }
 
 static void remember(struct memory* memory, const struct role_input* input,
-                     int64_t now_ms)
+                     enum mount_mode mode, int64_t now_ms)
 {
     switch (input->type) {
     case INPUT_STREAM_PRIMARY:
@@ -97,6 +99,7 @@ static void remember(struct memory* memory, const struct role_input* input,
         break;
     case INPUT_STREAM_OPENED:
         memory->event = false;
+        memory->litefs_seen |= mode == MODE_AUTO && input->opened.litefs_id[0];
         break;
     case INPUT_PROBE_STARTED:
         memory->probe_ms = now_ms;
@@ -184,7 +187,7 @@ static void run_once(enum mount_mode mode)
         pick_input(&input, &world, t);
         struct status before = world.state.status;
         world_input(&world, t, &input);
-        remember(&memory, &input, t);
+        remember(&memory, &input, mode, t);
         check_growth(&before, &world.state.status, world.effects);
         check_role(&world, &memory);
         check_quiet_before_deadline(&world);
