@@ -29,13 +29,46 @@ good_test_() ->
                          {cache_ttl, 1}, {refresh_grace_period, 1},
                          {erpc_timeout, 1},
                          {mount, auto}, {mount, required}, {mount, plain},
-                         {primary_wait, 0}, {primary_wait, 1}]].
+                         {primary_wait, 0}, {primary_wait, 1},
+                         {poll_interval, 16#ffffffff},
+                         {cache_ttl, 16#ffffffff},
+                         {refresh_grace_period, 16#ffffffff},
+                         {erpc_timeout, 16#ffffffff},
+                         {primary_wait, 16#ffffffff},
+                         {primary_file, <<"/é/.primary"/utf8>>}]].
 
 repo_test() ->
     ?assertEqual(<<"EctoLiteFS.Config requires :repo option">>,
                  refused([])),
     ?assertEqual(<<"EctoLiteFS.Config :repo must be an atom">>,
-                 refused([{repo, <<"MyApp.Repo">>}])).
+                 refused([{repo, <<"MyApp.Repo">>}])),
+    ?assertEqual(<<"EctoLiteFS.Config :repo must be an atom other than nil">>,
+                 refused([{repo, nil}])).
+
+%% The last one is used, so it is the one that must be right.
+given_twice_test() ->
+    Infinite = [{repo, r}, {erpc_timeout, 1}, {erpc_timeout, infinity}],
+    ?assertEqual(text(erpc_timeout, "a positive integer", infinity),
+                 refused(Infinite)),
+    ?assertMatch(#{erpc_timeout := 1},
+                 ?CONFIG:'new!'([{erpc_timeout, infinity} | Infinite]
+                                ++ [{erpc_timeout, 1}])).
+
+no_keyword_list_test_() ->
+    [?_assertEqual(
+        unicode:characters_to_binary(
+          ["EctoLiteFS.Config options must be a keyword list, got: ",
+           ecto_litefs_inspect:inspect(Options)]),
+        refused(Options))
+     || Options <- [#{repo => my_repo}, my_repo, nil, [my_repo],
+                    [{<<"repo">>, my_repo}], [{repo, my_repo} | tail]]].
+
+%% A supervisor reads it before anything is checked.
+child_spec_of_no_list_test() ->
+    #{start := {Module, Function, Arguments}} =
+        'Elixir.EctoLiteFS.Supervisor':child_spec(#{repo => my_repo}),
+    ?assertError(#{'__struct__' := 'Elixir.ArgumentError'},
+                 apply(Module, Function, Arguments)).
 
 %% Of each option, values of every other type.
 wrong_type_test_() ->
@@ -45,6 +78,16 @@ wrong_type_test_() ->
      || {Key, What, Values} <- wrong(), Value <- Values].
 
 wrong() ->
+    Bounded = "at most 4294967295 (milliseconds)",
+    Printable = "valid UTF-8 without NUL",
+    [{Key, Bounded, [1 bsl 32, 1 bsl 80]}
+     || Key <- [poll_interval, cache_ttl, refresh_grace_period, erpc_timeout,
+                primary_wait]]
+        ++ [{Key, Printable, [<<"/x/", 255>>, <<"/x", 0, "/.primary">>]}
+            || Key <- [primary_file, event_stream_url]]
+        ++ wrong_in_1_0().
+
+wrong_in_1_0() ->
     Integer = "a positive integer",
     String = "a non-empty string",
     [{poll_interval, Integer, [0, -1, 1.5, <<"1">>, nil, enabled]},
@@ -63,7 +106,7 @@ wrong() ->
      {mount, ":auto, :required or :plain", [automatic, <<"auto">>, nil, true]}].
 
 text(Key, What, Value) ->
-    iolist_to_binary(
+    unicode:characters_to_binary(
       io_lib:format("EctoLiteFS.Config :~s must be ~s, got: ~ts",
                     [Key, What, ecto_litefs_inspect:inspect(Value)])).
 

@@ -12,6 +12,14 @@
 -type t() :: #{'__struct__' := ?MODULE, atom() => term()}.
 -type options() :: [{atom(), term()}].
 
+%% The longest time that Erlang waits for anything.
+-define(MILLISECONDS_MAX, 4294967295).
+
+-define(POSITIVE, "a positive integer").
+-define(BOUNDED, "at most 4294967295 (milliseconds)").
+-define(TEXT, "a non-empty string").
+-define(PRINTABLE, "valid UTF-8 without NUL").
+
 -spec '__struct__'() -> t().
 '__struct__'() ->
     (ecto_litefs_config:defaults())#{'__struct__' => ?MODULE, repo => nil}.
@@ -46,13 +54,21 @@ set({Key, _Value}, Struct) ->
 '__info__'(Key) ->
     ?MODULE:module_info(Key).
 
+%% Of a key that is given twice the last value counts, here as in a struct.
 -spec 'new!'(options()) -> t().
-'new!'(Options) when is_list(Options) ->
-    lists:foreach(fun(Check) -> Check(Options) end,
+'new!'(Options) ->
+    keyword(Options) orelse
+        raise(["EctoLiteFS.Config options must be a keyword list, got: ",
+               ecto_litefs_inspect:inspect(Options)]),
+    Given = maps:from_list(Options),
+    lists:foreach(fun(Check) -> Check(Given) end,
                   [fun repo/1, fun numbers/1, fun poll_interval/1,
                    fun primary_wait/1, fun primary_file/1,
                    fun event_stream_url/1, fun table_name/1, fun mount/1]),
     '__struct__'(Options).
+
+keyword([{Key, _Value} | Options]) when is_atom(Key) -> keyword(Options);
+keyword(Options) -> Options =:= [].
 
 %% As the layers below want it.
 -spec to_map(t()) -> ecto_litefs_config:t().
@@ -64,60 +80,74 @@ to_map(#{'__struct__' := ?MODULE, primary_file := File} = Struct) ->
         #{event_stream_url := _} -> Map
     end.
 
-repo(Options) ->
-    case lists:keyfind(repo, 1, Options) of
-        {repo, Repo} when is_atom(Repo) -> ok;
-        {repo, _} -> raise(["EctoLiteFS.Config :repo must be an atom"]);
-        false -> raise(["EctoLiteFS.Config requires :repo option"])
-    end.
+repo(#{repo := nil}) ->
+    raise(["EctoLiteFS.Config :repo must be an atom other than nil"]);
+repo(#{repo := Repo}) when is_atom(Repo) -> ok;
+repo(#{repo := _}) -> raise(["EctoLiteFS.Config :repo must be an atom"]);
+repo(#{}) -> raise(["EctoLiteFS.Config requires :repo option"]).
 
-numbers(Options) ->
+numbers(Given) ->
     lists:foreach(
-      fun(Key) -> check(Key, Options, fun positive/1, "a positive integer") end,
+      fun(Key) ->
+              check(Key, Given, fun positive/1, ?POSITIVE),
+              check(Key, Given, fun bounded/1, ?BOUNDED)
+      end,
       [cache_ttl, refresh_grace_period, erpc_timeout]).
 
-poll_interval(Options) ->
-    check(poll_interval, Options,
-          fun(Value) -> Value =:= disabled orelse positive(Value) end,
-          "a positive integer").
+poll_interval(#{poll_interval := disabled}) ->
+    ok;
+poll_interval(Given) ->
+    check(poll_interval, Given, fun positive/1, ?POSITIVE),
+    check(poll_interval, Given, fun bounded/1, ?BOUNDED).
 
-primary_wait(Options) ->
-    check(primary_wait, Options,
+primary_wait(Given) ->
+    check(primary_wait, Given,
           fun(Value) -> is_integer(Value) andalso Value >= 0 end,
-          "a non-negative integer").
+          "a non-negative integer"),
+    check(primary_wait, Given, fun bounded/1, ?BOUNDED).
 
-primary_file(Options) ->
-    check(primary_file, Options, fun text/1, "a non-empty string").
+primary_file(Given) ->
+    check(primary_file, Given, fun text/1, ?TEXT),
+    check(primary_file, Given, fun printable/1, ?PRINTABLE).
 
-event_stream_url(Options) ->
-    check(event_stream_url, Options,
-          fun(Value) -> Value =:= nil orelse text(Value) end,
-          "a non-empty string").
+event_stream_url(#{event_stream_url := nil}) ->
+    ok;
+event_stream_url(Given) ->
+    check(event_stream_url, Given, fun text/1, ?TEXT),
+    check(event_stream_url, Given, fun printable/1, ?PRINTABLE).
 
-table_name(Options) ->
-    check(table_name, Options, fun is_binary/1, "a string"),
-    check(table_name, Options, fun identifier/1,
+table_name(Given) ->
+    check(table_name, Given, fun is_binary/1, "a string"),
+    check(table_name, Given, fun identifier/1,
           "a valid SQL identifier (alphanumeric and underscores, starting "
           "with letter or underscore)").
 
-mount(Options) ->
-    check(mount, Options,
+mount(Given) ->
+    check(mount, Given,
           fun(Value) -> lists:member(Value, [auto, required, plain]) end,
           ":auto, :required or :plain").
 
-check(Key, Options, Valid, What) ->
-    case lists:keyfind(Key, 1, Options) of
-        false -> ok;
-        {Key, Value} ->
+check(Key, Given, Valid, What) ->
+    case Given of
+        #{Key := Value} ->
             Valid(Value) orelse
                 raise(["EctoLiteFS.Config :", atom_to_list(Key), " must be ",
                        What, ", got: ", ecto_litefs_inspect:inspect(Value)]),
+            ok;
+        #{} ->
             ok
     end.
 
 positive(Value) -> is_integer(Value) andalso Value > 0.
 
+bounded(Value) -> Value =< ?MILLISECONDS_MAX.
+
 text(Value) -> is_binary(Value) andalso Value =/= <<>>.
+
+%% What a system call takes as a path, and curl as a URL.
+printable(Value) ->
+    is_binary(unicode:characters_to_binary(Value))
+        andalso binary:match(Value, <<0>>) =:= nomatch.
 
 identifier(Value) ->
     re:run(Value, "^[a-zA-Z_][a-zA-Z0-9_]*\\z", [{capture, none}]) =:= match.

@@ -9,7 +9,7 @@
 %% The id has the Repo in it, so that one supervisor can hold several.
 -spec child_spec([{atom(), term()}]) -> supervisor:child_spec().
 child_spec(Options) ->
-    #{id => {?MODULE, proplists:get_value(repo, Options)},
+    #{id => {?MODULE, repo(Options)},
       start => {?MODULE, start_link, [Options]},
       type => supervisor}.
 
@@ -17,6 +17,9 @@ child_spec(Options) ->
 start_link(Options) ->
     Config = 'Elixir.EctoLiteFS.Config':'new!'(Options),
     ecto_litefs_repo_sup:start_link('Elixir.EctoLiteFS.Config':to_map(Config)).
+
+repo(Options) when is_list(Options) -> proplists:get_value(repo, Options);
+repo(_Options) -> undefined. % start_link/1 says what is wrong with them
 
 -spec supervisor_name(module()) -> atom().
 supervisor_name(Repo) when is_atom(Repo) ->
