@@ -255,11 +255,16 @@ void* mount_thread_main(void* arg)
     struct mount_source* visits;
     bool checks;
 
-    while (visits_begin(directory, &visits, &checks)) {
+    for (;;) {
         int64_t wake_ms;
         bool due;
 
+        /* First, or the look that an attachment asked for could be spent on
+         * visits that do not have it yet. */
         take_requests(directory);
+        if (!visits_begin(directory, &visits, &checks)) {
+            break;
+        }
         due = plan(directory, visits, &wake_ms) <= clock_now_ms();
         if (checks || due) {
             probe(directory, visits, due);
