@@ -16,7 +16,8 @@
  *  4. Evidence has a life: the stream's ends with the stream, the mount's
  *     one second after the stream went down unless it is renewed, and both
  *     when a probe misses its deadline. A sample is as old as the moment at
- *     which its first system call began.
+ *     which its first system call began. One that ran out takes an older
+ *     "primary" of the stream with it.
  *  5. replica -> no_primary only after grace_ms, because LiteFS drops the
  *     primary's name for a second on every reconnect.
  *  6. While reconnect_pending, the role is unknown: SQLite handles may point

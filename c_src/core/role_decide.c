@@ -45,13 +45,22 @@ static struct role_verdict by_mount(const struct role_state* state)
     return unproven();
 }
 
+/* The sample that ran out was the newer word: what the stream had said before
+ * it was overruled by it, or was renewed by it and is now as old. */
+static bool is_outlived(const struct role_state* state)
+{
+    return state->sample_expired &&
+           state->sample.started_ms > state->stream_at_ms;
+}
+
 /* Where both agree the stream is named as the source, so that the source does
  * not flap with every poll. */
 static struct role_verdict on_litefs(const struct role_state* state)
 {
     struct role_verdict stream = by_stream(state);
     if (!role_sample_counts(state))
-        return stream;
+        return stream.role == ROLE_PRIMARY && is_outlived(state) ? unproven()
+                                                                 : stream;
     struct role_verdict mount = by_mount(state);
 
     if (mount.role == ROLE_PRIMARY || stream.role == ROLE_PRIMARY)

@@ -348,7 +348,23 @@ START_TEST(expired_evidence_stays_expired)
     stream_down(&world, 20000);
     world_expect(&world,
                  "t=990 no_primary -> primary [mount]\n"
-                 "t=20000 primary -> unknown [none]\n");
+                 "t=7992 primary -> unknown [none]\n");
+}
+END_TEST
+
+/* Every thread of ours stood still, and the mount had spoken last. */
+START_TEST(expired_evidence_gives_no_older_event_its_word_back)
+{
+    world_open_mounted(&world);
+    stream_says_primary(&world, 1000);
+    mount_names_nobody(&world, 2000);
+    world_tick(&world, 60000);
+    world_expect(&world,
+                 "t=1000 no_primary -> primary [stream]\n"
+                 "t=2000 primary -> no_primary [mount]\n"
+                 "t=9000 no_primary -> unknown [none]\n");
+    stream_says_primary(&world, 60001);
+    world_expect_role(&world, ROLE_PRIMARY);
 }
 END_TEST
 
@@ -684,6 +700,7 @@ Suite* suite_role(void)
         mount_evidence_ends_a_second_after_the_stream,
         renewed_mount_evidence_outlives_the_stream,
         expired_evidence_stays_expired,
+        expired_evidence_gives_no_older_event_its_word_back,
         without_poll_mount_evidence_lives_with_the_stream,
         without_stream_mount_evidence_lives_for_a_poll,
         without_stream_and_poll_a_mount_is_believed_for_a_moment,
