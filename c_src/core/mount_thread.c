@@ -178,9 +178,7 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Let time pass in a cell. When it next matters there, or never. Posted even
- * where nothing is due: a reader that met the deadline first has changed the
- * status, but leaves it to the next post to hint. */
+/* Let time pass in a cell. When it next matters there, or never. */
 static int64_t tick(struct mount_directory* directory,
                     struct mount_source* source, struct status* status)
 {

@@ -81,14 +81,19 @@ static void tick_if_due(struct status_cell* cell)
         step(cell, &tick);
 }
 
-/* With the mutex: whether the caller must give the hint after unlocking. */
-static bool claim_hint(struct status_cell* cell)
+/* Ends what pthread_mutex_lock() began, and gives the hint that is due: every
+ * change is made with the mutex, so none can be left behind without one. */
+static void unlock_and_hint(struct status_cell* cell)
 {
-    if (!cell->changed || cell->hinted || cell->shut)
-        return false;
-    cell->changed = false;
-    cell->hinted = true;
-    return true;
+    bool hint = cell->changed && !cell->hinted && !cell->shut;
+    if (hint) {
+        cell->changed = false;
+        cell->hinted = true;
+    }
+    pthread_mutex_unlock(&cell->mutex);
+
+    if (hint && cell->hooks.changed)
+        cell->hooks.changed(cell->hooks.ctx);
 }
 
 int status_cell_open(const struct role_config* config,
@@ -156,13 +161,9 @@ unsigned status_cell_post(struct status_cell* cell,
 {
     pthread_mutex_lock(&cell->mutex);
     unsigned effects = step(cell, input);
-    bool hint = claim_hint(cell);
     if (status_out)
         *status_out = cell->state.status;
-    pthread_mutex_unlock(&cell->mutex);
-
-    if (hint && cell->hooks.changed)
-        cell->hooks.changed(cell->hooks.ctx);
+    unlock_and_hint(cell);
     return effects;
 }
 
@@ -197,7 +198,7 @@ enum role status_cell_role(struct status_cell* cell)
         pthread_mutex_lock(&cell->mutex);
         tick_if_due(cell);
         word = word_load(cell);
-        pthread_mutex_unlock(&cell->mutex);
+        unlock_and_hint(cell);
     }
     return word_role(word);
 }
@@ -207,7 +208,7 @@ void status_cell_snapshot(struct status_cell* cell, struct status* status)
     pthread_mutex_lock(&cell->mutex);
     tick_if_due(cell);
     *status = cell->state.status;
-    pthread_mutex_unlock(&cell->mutex);
+    unlock_and_hint(cell);
 }
 
 void status_cell_take(struct status_cell* cell, struct status* status)

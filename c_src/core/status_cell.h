@@ -17,10 +17,10 @@
 
 struct status_cell;
 
-/* Called without the mutex. `changed` must not block; it is called from the
- * threads that post and never from one that reads, so that a NIF needs no
- * environment of a caller for it. `free` runs once, when the last reference
- * is gone, in the thread that gave it up. Both get `ctx`; both may be NULL. */
+/* Called without the mutex. `changed` must not block; it is called from any
+ * thread that posts or reads, because a reader may be the one that meets a
+ * deadline. `free` runs once, when the last reference is gone, in the thread
+ * that gave it up. Both get `ctx`; both may be NULL. */
 struct status_cell_hooks {
     void (*changed)(void* ctx);
     void (*free)(void* ctx);
@@ -54,8 +54,8 @@ void status_cell_post_position(struct status_cell* cell,
 
 /* Wait-free while nothing is due: one atomic load and a look at the clock.
  * When a deadline has passed it runs the tick first, so a reader never sees a
- * role whose proof has run out, even when every thread of ours hangs. The
- * hint about what such a tick changed comes with the next post. */
+ * role whose proof has run out, even when every thread of ours hangs; what
+ * such a tick changes is hinted too. */
 enum role status_cell_role(struct status_cell* cell);
 
 /* Copies of the whole status; same guarantee about deadlines. */
