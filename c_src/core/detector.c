@@ -7,7 +7,11 @@
 
 #include "stream_source.h"
 
-enum { GRACE_MS = 2500, PROBE_TIMEOUT_MS = 2000 };
+enum {
+    GRACE_MS = 2500,
+    PROBE_TIMEOUT_MS = 2000,
+    POLL_MAX_MS = 24 * 3600 * 1000, /* leaves room for sums with the time */
+};
 
 struct detector {
     struct status_cell* cell;
@@ -43,6 +47,12 @@ static void owner_free(void* ctx)
     free(owner);
 }
 
+static int64_t poll_interval(const struct detector_config* config)
+{
+    return config->poll_interval_ms < POLL_MAX_MS ? config->poll_interval_ms
+                                                  : POLL_MAX_MS;
+}
+
 static int cell_open(const struct detector_config* config, struct owner* owner,
                      struct status_cell** cell)
 {
@@ -51,7 +61,7 @@ static int cell_open(const struct detector_config* config, struct owner* owner,
         .stream_enabled = config->events_url != NULL,
         .poll_enabled = config->poll_interval_ms > 0,
         .litefs_seen = config->litefs_seen,
-        .poll_interval_ms = config->poll_interval_ms,
+        .poll_interval_ms = poll_interval(config),
         .grace_ms = GRACE_MS,
         .probe_timeout_ms = PROBE_TIMEOUT_MS,
     };
@@ -105,7 +115,7 @@ static int mount_open(const struct detector_config* config,
                       struct detector* detector)
 {
     struct mount_source_config mount = {.poll_interval_ms =
-                                            config->poll_interval_ms};
+                                            poll_interval(config)};
     struct mount_source* source;
     char* directory;
     int rv = split(config->primary_file, &directory, &mount.primary_name);

@@ -15,7 +15,7 @@ struct detector;
 struct detector_config {
     const char* primary_file; /* absolute path of `.primary` */
     const char* events_url;   /* NULL = no stream */
-    int64_t poll_interval_ms; /* 0 = no poll timer */
+    int64_t poll_interval_ms; /* 0 = no poll timer; a day at the most */
     enum mount_mode mode;
     bool litefs_seen;
 };

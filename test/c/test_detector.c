@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cell_fixture.h"
+#include "clock.h"
 #include "detector.h"
 #include "mount_fixture.h"
 #include "mount_thread.h"
@@ -15,6 +16,8 @@ static struct cell_fixture owner;
 static struct detector* detector;
 static struct check_answers answers;
 
+static int64_t poll_interval_ms;
+
 static int try_open(const char* primary_file, const char* events_url,
                     enum mount_mode mode)
 {
@@ -22,7 +25,7 @@ static int try_open(const char* primary_file, const char* events_url,
     struct detector_config config = {
         .primary_file = primary_file,
         .events_url = events_url,
-        .poll_interval_ms = 5000,
+        .poll_interval_ms = poll_interval_ms,
         .mode = mode,
     };
 
@@ -37,6 +40,7 @@ static void open_mode(enum mount_mode mode, const char* events_url)
 
 static void set_up(void)
 {
+    poll_interval_ms = 5000;
     fixture_set_up(&directory);
     fault_install();
     cell_fixture_init(&owner);
@@ -63,6 +67,18 @@ START_TEST(without_litefs_it_is_not_litefs)
     fixture_name_primary(&directory, "node-a");
     ck_assert_int_ge(cell_wait(&owner, role_is, ROLE_REPLICA, LIMIT_MS), 0);
     ck_assert_str_eq(owner.status.hostname, "node-a");
+    close_detector();
+}
+END_TEST
+
+/* Added to the time of day, and put into a word with the role. */
+START_TEST(an_endless_poll_interval_does_not_overflow)
+{
+    poll_interval_ms = INT64_MAX;
+    open_mode(MODE_AUTO, NULL);
+    ck_assert_int_ge(cell_wait(&owner, role_is, ROLE_NOT_LITEFS, LIMIT_MS), 0);
+    ck_assert_int_gt(status_cell_deadline(owner.cell),
+                     clock_now_ms() + 3600 * 1000);
     close_detector();
 }
 END_TEST
@@ -229,6 +245,7 @@ Suite* suite_detector(void)
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, without_litefs_it_is_not_litefs);
+    tcase_add_test(tcase, an_endless_poll_interval_does_not_overflow);
     tcase_add_test(tcase, a_refused_stream_is_no_litefs_either);
     tcase_add_test(tcase, where_a_mount_is_required_a_directory_is_unknown);
     tcase_add_test(tcase, a_role_can_be_set_by_hand);
