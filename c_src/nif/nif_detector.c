@@ -198,7 +198,9 @@ bool nif_detector_ready(void)
 bool nif_detector_get(ErlNifEnv* env, ERL_NIF_TERM term,
                       struct nif_detector** handle)
 {
-    return enif_get_resource(env, term, detector_type, (void**)handle);
+    /* One that could not be opened may have hinted before it failed. */
+    return enif_get_resource(env, term, detector_type, (void**)handle) &&
+           (*handle)->cell != NULL;
 }
 
 static struct nif_detector* handle_new(ErlNifEnv* env)

@@ -40,7 +40,8 @@ bool nif_detector_init(ErlNifEnv* env);
 /* Whether that was done before in this copy of the library. */
 bool nif_detector_ready(void);
 
-/* The resource of a handle; false for any other term. */
+/* The resource of a handle; false for any other term, and for a handle that
+ * nif_detector_open() gave up. */
 bool nif_detector_get(ErlNifEnv* env, ERL_NIF_TERM term,
                       struct nif_detector** handle);
 
