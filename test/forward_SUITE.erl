@@ -29,6 +29,9 @@
          demoted_after_the_write_is_unknown/1,
          refused_on_the_primary_is_an_exception/1,
          refused_after_a_commit_is_not_retried/1,
+         refused_after_the_call_is_not_retried/1,
+         refused_after_a_transaction_is_not_retried/1,
+         refused_below_middleware_is_retried/1,
          executor_refuses/1,
          remote_stack/1,
          logger_lines_stay_on_the_primary/1,
@@ -323,26 +326,74 @@ refused_on_the_primary_is_an_exception(Config) ->
                    message := <<"attempt to write a readonly database">>},
                  Error).
 
-%% Middleware on the primary has committed a row of its own before the write
-%% is refused: a second run would write that row twice.
+%% Middleware on the primary has written a row of its own, and committed it, when
+%% LiteFS refuses another: a second run would write the first row twice.
 refused_after_a_commit_is_not_retried(Config) ->
+    refused_in_middleware(audit_first, Config, [<<"audit">>]).
+
+refused_after_the_call_is_not_retried(Config) ->
+    refused_in_middleware(audit_last, Config, [<<"ann">>]).
+
+refused_after_a_transaction_is_not_retried(Config) ->
+    refused_in_middleware(audit_in_transaction, Config, [<<"audit">>]).
+
+refused_in_middleware(Audit, Config, Written) ->
     [A, B, C] = ?config(peers, Config),
     primary(A, [B]),
-    Chain = ['Elixir.EctoLiteFS.Middleware', ?MODULE],
-    [ok = ?PEER:call(Peer, ecto_litefs_test_repo, set_middleware, [?REPO, Chain])
-     || Peer <- [A, B, C]],
-    {error, #{'__struct__' := 'Elixir.Exqlite.Error'}, _Stack, []} =
-        ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
-    ?assertEqual([[<<"audit">>], [], []], [names(P) || P <- [A, B, C]]).
+    chain(['Elixir.EctoLiteFS.Middleware', ?MODULE], Audit, Config),
+    Call = async_insert(B, <<"ann">>),
+    ecto_litefs_test_wait:until(replica, fun() -> role(A) end),
+    primary(C, [B]),
+    ?assertMatch({error, #{'__struct__' := 'Elixir.Exqlite.Error'}, _Stack, []},
+                 ?PEER:await(Call)),
+    ?assertEqual([Written, [], []], [names(P) || P <- [A, B, C]]).
+
+%% Middleware on the caller runs once, whatever becomes of what is below it.
+refused_below_middleware_is_retried(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    chain([?MODULE, 'Elixir.EctoLiteFS.Middleware'], count, Config),
+    Node = ?PEER:node(A),
+    Hook = fun() -> [demote() || node() =:= Node] end,
+    Call = ?PEER:async(B, ?REPO, insert, [hooked(<<"ann">>, Hook)]),
+    ecto_litefs_test_wait:until(replica, fun() -> role(A) end),
+    primary(C, [B]),
+    ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)),
+    ?assertEqual([[], [], [<<"ann">>]], [names(P) || P <- [A, B, C]]),
+    ?assertEqual([0, 1, 0], [?PEER:call(P, persistent_term, get, [counted, 0])
+                             || P <- [A, B, C]]).
+
+chain(Chain, Audit, Config) ->
+    [begin
+         ok = ?PEER:call(Peer, persistent_term, put, [audit, Audit]),
+         ok = ?PEER:call(Peer, ecto_litefs_test_repo, set_middleware,
+                         [?REPO, Chain])
+     end || Peer <- ?config(peers, Config)].
 
 %% As a middleware.
 process(#{changes := #{name := <<"audit">>}} = Changeset, Resolution) ->
-    {Result, Resolution1} =
-        'Elixir.EctoMiddleware.Engine':yield(Changeset, Resolution),
-    {cont, Result, Resolution1};
+    yield(Changeset, Resolution);
 process(Changeset, Resolution) ->
+    audit(persistent_term:get(audit), Changeset, Resolution).
+
+audit(audit_first, Changeset, Resolution) ->
     {ok, _} = ?REPO:insert(item(<<"audit">>)),
     demote(),
+    yield(Changeset, Resolution);
+audit(audit_last, Changeset, Resolution) ->
+    Yielded = yield(Changeset, Resolution),
+    demote(),
+    {ok, _} = ?REPO:insert(item(<<"audit">>)),
+    Yielded;
+audit(audit_in_transaction, Changeset, Resolution) ->
+    {ok, _} = ?REPO:transaction(fun() -> ?REPO:insert(item(<<"audit">>)) end),
+    demote(),
+    yield(Changeset, Resolution);
+audit(count, Changeset, Resolution) ->
+    persistent_term:put(counted, persistent_term:get(counted, 0) + 1),
+    yield(Changeset, Resolution).
+
+yield(Changeset, Resolution) ->
     {Result, Resolution1} =
         'Elixir.EctoMiddleware.Engine':yield(Changeset, Resolution),
     {cont, Result, Resolution1}.
@@ -351,7 +402,7 @@ executor_refuses(Config) ->
     [A, B, _] = ?config(peers, Config),
     primary(A, [B]),
     Request = ecto_litefs_executor:request(
-                ?REPO, insert, {args, [item(<<"ann">>), []]}, plain),
+                ?REPO, insert, {args, [item(<<"ann">>), []]}, plain, true),
     Run = fun(Peer, R) -> ?PEER:call(Peer, ecto_litefs_executor, run, [R]) end,
     Good = Request#{budget_ms := 5000},
     ?assertMatch({ok, {ok, _}, _}, Run(A, Good)),

@@ -27,7 +27,7 @@
 process(Resource, #{action := Action, repo := Repo} = Resolution)
   when ?IS_WRITE(Action) ->
     case ecto_litefs_write:decide(Repo) of
-        local -> local(Resource, Resolution);
+        local -> pass(Resource, Resolution);
         remote -> remote(Resource, Resolution)
     end;
 process(Resource, Resolution) ->
@@ -38,31 +38,29 @@ pass(Resource, Resolution) ->
         'Elixir.EctoMiddleware.Engine':yield(Resource, Resolution),
     {cont, Result, Resolution1}.
 
-local(Resource, #{repo := Repo} = Resolution) ->
-    {cont, Result, _} = Passed = pass(Resource, Resolution),
-    ok = ecto_litefs_write:committed(Repo, Result),
-    Passed.
-
+%% Other middleware may have written before it is refused, so that such a call
+%% is not repeated elsewhere.
 remote(Resource, Resolution) ->
-    case untouched(Resource, Resolution) of
-        true -> forward(Resource, Resolution);
-        false -> pass(Resource, forward_super(Resolution))
+    case chain(Resource, Resolution) of
+        [?MODULE] -> forward(Resource, true, Resolution);
+        [?MODULE | _] -> forward(Resource, false, Resolution);
+        _ -> pass(Resource, forward_super(Resolution))
     end.
 
-%% Whether the primary would come to this point with this very resource.
-untouched(Resource, #{args := [Resource | _]} = Resolution) ->
+%% What the primary would run, if it came to this point with this very
+%% resource.
+chain(Resource, #{args := [Resource | _]} = Resolution) ->
     #{repo := Repo, action := Action, entity := Entity} = Resolution,
-    erlang:function_exported(Repo, middleware, 2)
-        andalso first(Repo:middleware(Action, Entity));
-untouched(_Resource, _Resolution) ->
-    false.
+    case erlang:function_exported(Repo, middleware, 2) of
+        true -> Repo:middleware(Action, Entity);
+        false -> []
+    end;
+chain(_Resource, _Resolution) ->
+    [].
 
-first([?MODULE | _]) -> true;
-first(_) -> false.
-
-forward(Resource, #{args := Args} = Resolution) ->
-    case run({args, Args}, Resolution) of
-        local -> local(Resource, Resolution);
+forward(Resource, Repeatable, #{args := Args} = Resolution) ->
+    case run({args, Args}, Repeatable, Resolution) of
+        local -> pass(Resource, Resolution);
         {value, Value} -> {halt, Value}
     end.
 
@@ -70,16 +68,16 @@ forward_super(#{private := #{'__super__' := Super} = Private} = Resolution) ->
     Forward =
         fun(Resource, Below) ->
                 Call = fun() -> Super(Resource, Below) end,
-                case run({super, Call}, Resolution) of
+                case run({super, Call}, true, Resolution) of
                     local -> Call();
                     {value, Value} -> Value
                 end
         end,
     Resolution#{private := Private#{'__super__' := Forward}}.
 
-run(Payload, #{repo := Repo, action := Action}) ->
+run(Payload, Repeatable, #{repo := Repo, action := Action}) ->
     Call = fun 'Elixir.EctoLiteFS.RPC':call/3,
-    case ecto_litefs_write:run(Repo, Action, Payload, Call) of
+    case ecto_litefs_write:run(Repo, Action, Payload, Repeatable, Call) of
         local -> local;
         {done, Value} -> {value, Value};
         {failed, Failure} -> {value, failed(Failure, Repo, Action)}

@@ -5,10 +5,9 @@
 %% LiteFS has been seen to lose an acknowledged COMMIT during a demotion.
 -module(ecto_litefs_executor).
 
--export([request/4]).
+-export([request/5]).
 -export([run/1]).
 -export([active/1]).
--export([note_written/1]).
 
 -export_type([payload/0]).
 -export_type([request/0]).
@@ -26,6 +25,7 @@
           repo := module(),
           action := atom(),
           payload := payload(),
+          repeatable := boolean(),          % nothing but the call itself runs
           kind := ecto_litefs_status:kind(),
           budget_ms := non_neg_integer()}.  % the caller waits no longer
 
@@ -40,14 +40,15 @@
 
 -define(PROTOCOL, 1).
 
--spec request(module(), atom(), payload(), ecto_litefs_status:kind()) ->
-          request().
-request(Repo, Action, Payload, Kind) ->
+-spec request(module(), atom(), payload(), ecto_litefs_status:kind(),
+              boolean()) -> request().
+request(Repo, Action, Payload, Kind, Repeatable) ->
     #{protocol => ?PROTOCOL,
       id => rand:bytes(16),
       repo => Repo,
       action => Action,
       payload => Payload,
+      repeatable => Repeatable,
       kind => Kind,
       budget_ms => 0}.
 
@@ -68,20 +69,13 @@ run(#{protocol := _}) ->
 active(Repo) ->
     get({?MODULE, Repo}) =/= undefined.
 
-%% Another write of the Repo was committed inside the call. From now on a
-%% refusal does not prove that nothing was executed.
--spec note_written(module()) -> ok.
-note_written(Repo) ->
-    _ = put({?MODULE, Repo}, written),
-    ok.
-
 may_write(primary, _Kind) -> true;
 may_write(not_litefs, plain) -> true;
 may_write(_Role, _Kind) -> false.
 
 execute(#{repo := Repo} = Request) ->
     apply_context(Request),
-    undefined = put({?MODULE, Repo}, running),
+    undefined = put({?MODULE, Repo}, true),
     try {ok, call(Request)}
     catch
         Class:Reason:Stack -> {raise, Class, Reason, Stack}
@@ -113,21 +107,20 @@ verify(#{kind := Kind} = Request, {ok, _Result} = Outcome, Deadline) ->
         false -> {unknown, Role}
     end.
 
-%% A call that failed has committed nothing, as far as SQLite knows. If it was
-%% refused because this is not the primary, then it may run elsewhere.
-failed(#{repo := Repo} = Request, Reason, Answer, Deadline) ->
-    case get({?MODULE, Repo}) =:= running
-        andalso ecto_litefs_refusal:proof(Reason) of
-        false -> Answer;
+failed(Request, Reason, Answer, Deadline) ->
+    case ecto_litefs_refusal:proof(Reason) of
         none -> Answer;
         Proof -> judge(Proof, fresh_role(Request, Deadline), Request, Answer)
     end.
 
-judge(Proof, Role, #{kind := Kind}, Answer) ->
+%% A call that was refused has committed nothing, so that it may run elsewhere;
+%% unless it was middleware that was refused, which may come after the COMMIT.
+judge(Proof, Role, #{kind := Kind, repeatable := Repeatable}, Answer) ->
     case may_write(Role, Kind) of
         true -> Answer;
         false when Proof =:= if_alive, Role =:= unknown -> {unknown, Role};
-        false -> {not_primary, Role}
+        false when Repeatable -> {not_primary, Role};
+        false -> Answer
     end.
 
 answer({ok, Result}) -> {ok, Result, undefined};

@@ -3,8 +3,7 @@
 -module(ecto_litefs_write).
 
 -export([decide/1]).
--export([committed/2]).
--export([run/4]).
+-export([run/5]).
 
 -type failure() ::
         #{reason := in_transaction | term(),
@@ -27,30 +26,22 @@ nested(Repo) ->
         false -> remote
     end.
 
-%% A write that ran here has ended. Within a forwarded call that matters: it
-%% cannot be repeated elsewhere any more.
--spec committed(module(), term()) -> ok.
-committed(_Repo, {error, _Reason}) ->
-    ok;
-committed(Repo, _Result) ->
-    case ecto_litefs_executor:active(Repo) andalso not in_transaction(Repo) of
-        true -> ecto_litefs_executor:note_written(Repo);
-        false -> ok
-    end.
-
 %% `local`: this node has become the primary meanwhile. An exception raised on
-%% the primary is raised here as itself, with the remote stack.
--spec run(module(), atom(), ecto_litefs_executor:payload(),
+%% the primary is raised here as itself, with the remote stack. Repeatable: on
+%% the primary nothing runs but the Repo's function itself, so that a refusal
+%% proves that nothing was written.
+-spec run(module(), atom(), ecto_litefs_executor:payload(), boolean(),
           ecto_litefs_attempt:caller()) ->
           local | {done, Result :: term()} | {failed, failure()}.
-run(Repo, Action, Payload, Call) ->
+run(Repo, Action, Payload, Repeatable, Call) ->
     case in_transaction(Repo) of
         true ->
             {failed, #{reason => in_transaction, node => nil,
                        outcome => not_executed}};
         false ->
             Kind = ecto_litefs_status:kind(Repo),
-            Request = ecto_litefs_executor:request(Repo, Action, Payload, Kind),
+            Request = ecto_litefs_executor:request(Repo, Action, Payload, Kind,
+                                                   Repeatable),
             outcome(ecto_litefs_forward:run(Request, Call))
     end.
 
