@@ -38,12 +38,16 @@
          telemetry_of_a_done_call/1,
          telemetry_of_each_attempt/1,
          telemetry_of_an_exception/1,
+         pg_killed_while_a_write_waits/1,
+         pg_killed_during_a_call/1,
+         pg_killed_again_and_again/1,
+         application_stopped/1,
          several_repos/1,
          many_callers/1]).
 
 %% Called on a node.
 -export([false_claim/1, read_only/2, process/2, record/3, leader/1,
-         log/2, log_handler/0]).
+         log/2, log_handler/0, named_insert/2, where/1]).
 
 -define(REPO, 'Elixir.TestRepo').
 -define(OTHER, 'Elixir.OtherRepo').
@@ -57,7 +61,8 @@ all() ->
     [Name || {Name, 1} <- ?MODULE:module_info(exports), is_case(Name)].
 
 is_case(Name) ->
-    not lists:member(Name, [false_claim, leader, module_info]).
+    not lists:member(Name, [false_claim, leader, where,
+                               module_info]).
 
 init_per_testcase(Name, Config) ->
     [] = os:cmd("epmd -daemon"),
@@ -75,6 +80,7 @@ start(Peer, Repo, Index, Directory, Options) ->
     ok = ?PEER:call(Peer, ?API, set_replica, [Repo]).
 
 options(answers_at_once_without_litefs) -> [];
+options(application_stopped) -> [{mount, plain}];
 options(wait_ends) -> [{mount, plain}, ?STREAM, {primary_wait, 300}];
 options(frozen_primary_ends_at_the_timeout) ->
     [{mount, plain}, ?STREAM, {erpc_timeout, 400}];
@@ -281,6 +287,93 @@ supervisor_gone_on_the_primary(Config) ->
     primary(C, [B]),
     ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)),
     ?assertEqual([[], [<<"ann">>]], [names(A), names(C)]).
+
+%% -- pg ----------------------------------------------------------------------
+
+%% The first write watches the pg that dies, the second finds none.
+pg_killed_while_a_write_waits(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    First = waiting_insert(B, first, <<"ann">>),
+    without_pg(B),
+    Second = waiting_insert(B, second, <<"bob">>),
+    ok = ?PEER:call(B, sys, resume, [ecto_litefs_sup]),
+    ok = ?PEER:call(A, ?API, set_primary, [?REPO, ?PEER:node(A)]),
+    [?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call))
+     || Call <- [First, Second]],
+    ?assertEqual([<<"ann">>, <<"bob">>], names(A)).
+
+%% The call watches pg, because it had to wait for its primary.
+pg_killed_during_a_call(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    Monitors = pg_monitors(B),
+    Slow = slow_item(<<"ann">>),
+    Call = async(fun() -> ?PEER:call(B, ?REPO, insert, [Slow]) end),
+    until_waiting(B, Monitors),
+    ok = ?PEER:call(A, ?API, set_primary, [?REPO, ?PEER:node(A)]),
+    until_running(A),
+    without_pg(B),
+    ok = release(A),
+    ?assertMatch({ok, _}, ?PEER:await(Call)),
+    ?assertEqual([<<"ann">>], names(A)).
+
+pg_killed_again_and_again(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    [begin
+         kill_pg(Peer),
+         ecto_litefs_test_wait:until(true, fun() -> is_pid(pg_of(Peer)) end)
+     end || _ <- [1, 2, 3], Peer <- [A, B]],
+    done = insert(B, <<"ann">>),
+    until_claimed(?PEER:node(A), ?REPO, B),
+    ?assertEqual([<<"ann">>], names(A)).
+
+%% Nothing to forward with, but no function crashes.
+application_stopped(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    ok = ?PEER:call(B, application, stop, [ecto_litefs]),
+    ?assertEqual({error, primary_unavailable},
+                 ?PEER:call(B, ?REPO, insert, [item(<<"ann">>)])),
+    ?assertEqual({ok, nil}, ?PEER:call(B, ?API, get_primary, [?REPO])),
+    Node = ?PEER:node(A),
+    ?assertEqual({error, not_ready},
+                 ?PEER:call(B, ?API, set_primary, [?REPO, Node])),
+    ok = ?PEER:call(B, ecto_litefs_breaker, skip, [Node]),
+    ?assertNot(?PEER:call(B, ecto_litefs_breaker, skipped, [Node])).
+
+waiting_insert(Peer, Name, Text) ->
+    Call = ?PEER:async(Peer, ?MODULE, named_insert, [Name, item(Text)]),
+    ecto_litefs_test_wait:until(
+      {current_function, {ecto_litefs_forward, pause, 1}},
+      fun() -> ?PEER:call(Peer, ?MODULE, where, [Name]) end),
+    Call.
+
+named_insert(Name, Item) ->
+    true = register(Name, self()),
+    ?REPO:insert(Item).
+
+where(Name) ->
+    case whereis(Name) of
+        undefined -> undefined;
+        Pid -> process_info(Pid, current_function)
+    end.
+
+async(Call) ->
+    spawn_monitor(fun() -> exit({outcome, Call()}) end).
+
+%% And none comes before its supervisor goes on.
+without_pg(Peer) ->
+    ok = ?PEER:call(Peer, sys, suspend, [ecto_litefs_sup]),
+    kill_pg(Peer).
+
+kill_pg(Peer) ->
+    Pid = pg_of(Peer),
+    true = ?PEER:call(Peer, erlang, exit, [Pid, kill]),
+    ecto_litefs_test_wait:until(
+      true, fun() -> pg_of(Peer) =/= Pid end).
+
+pg_of(Peer) ->
+    ?PEER:call(Peer, erlang, whereis, [ecto_litefs]).
 
 %% -- demotions around the write ----------------------------------------------
 

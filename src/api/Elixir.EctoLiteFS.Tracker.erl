@@ -64,12 +64,17 @@ set_primary(Repo, Node) when is_atom(Repo), Node =:= node() ->
     end;
 set_primary(Repo, Node) when is_atom(Repo), is_atom(Node) ->
     Before = ecto_litefs_manual:named(Repo),
-    ok = ecto_litefs_manual:name(Repo, Node),
+    case ecto_litefs_manual:name(Repo, Node) of
+        ok -> step_down(Repo, Before);
+        {error, not_ready} = Error -> Error
+    end.
+
+step_down(Repo, Before) ->
     case set_manual(Repo, replica) of
         ok ->
             ok;
         {error, _} = Error ->
-            ok = ecto_litefs_manual:restore(Repo, Before),
+            _ = ecto_litefs_manual:restore(Repo, Before),
             Error
     end.
 

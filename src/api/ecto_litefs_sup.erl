@@ -7,6 +7,10 @@
 -export([start_link/0]).
 -export([init/1]).
 
+%% To give up would end forwarding, and the tables with it, for good.
+-define(INTENSITY, 100).
+-define(PERIOD_S, 10).
+
 -spec start_link() -> supervisor:startlink_ret().
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
@@ -17,4 +21,5 @@ init([]) ->
     ok = ecto_litefs_manual:new(),
     Claims = #{id => claims,
                start => {pg, start_link, [ecto_litefs_claim:scope()]}},
-    {ok, {#{strategy => one_for_one}, [Claims]}}.
+    {ok, {#{strategy => one_for_one,
+            intensity => ?INTENSITY, period => ?PERIOD_S}, [Claims]}}.

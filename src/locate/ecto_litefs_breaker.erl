@@ -1,11 +1,11 @@
 %% Nodes that did not answer: skipped for a second, so that each caller does
-%% not wait for them again. Losing an entry costs time and nothing else.
+%% not wait for them again. Losing an entry costs time and nothing else, so that
+%% without the table (the application ecto_litefs was stopped) none is skipped.
 -module(ecto_litefs_breaker).
 
 -export([new/0]).
 -export([skip/1]).
 -export([skipped/1]).
--export([clear/1]).
 
 -define(TABLE, ?MODULE).
 -define(SKIP_MS, 1000).
@@ -18,20 +18,19 @@ new() ->
 
 -spec skip(node()) -> ok.
 skip(Node) ->
-    true = ets:insert(?TABLE, {Node, now_ms() + ?SKIP_MS}),
-    ok.
+    try ets:insert(?TABLE, {Node, now_ms() + ?SKIP_MS}) of
+        true -> ok
+    catch
+        error:badarg -> ok
+    end.
 
 -spec skipped(node()) -> boolean().
 skipped(Node) ->
-    case ets:lookup(?TABLE, Node) of
-        [{Node, Until}] -> now_ms() < Until;
-        [] -> false
+    try ets:lookup_element(?TABLE, Node, 2) of
+        Until -> now_ms() < Until
+    catch
+        error:badarg -> false % also where there is no such node
     end.
-
--spec clear(node()) -> ok.
-clear(Node) ->
-    true = ets:delete(?TABLE, Node),
-    ok.
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

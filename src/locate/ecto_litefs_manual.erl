@@ -1,5 +1,6 @@
 %% The primary that set_primary/2 named for a Repo on a plain directory. Kept
-%% in memory, for this VM only.
+%% in memory, for this VM only. Without the table (the application ecto_litefs was
+%% stopped) nobody is named and nobody can be.
 -module(ecto_litefs_manual).
 
 -export([new/0]).
@@ -16,28 +17,37 @@ new() ->
     ?TABLE = ets:new(?TABLE, [named_table, public, {read_concurrency, true}]),
     ok.
 
--spec name(module(), node()) -> ok.
+-spec name(module(), node()) -> ok | {error, not_ready}.
 name(Repo, Node) ->
-    true = ets:insert(?TABLE, {Repo, Node}),
-    ok.
+    try ets:insert(?TABLE, {Repo, Node}) of
+        true -> ok
+    catch
+        error:badarg -> {error, not_ready}
+    end.
 
 -spec named(module()) -> {ok, node()} | none.
 named(Repo) ->
-    case ets:lookup(?TABLE, Repo) of
-        [{Repo, Node}] -> {ok, Node};
-        [] -> none
+    try ets:lookup_element(?TABLE, Repo, 2) of
+        Node -> {ok, Node}
+    catch
+        error:badarg -> none % also where there is no such Repo
     end.
 
 %% Only if it is this node that was named.
--spec forget(module(), node()) -> ok.
+-spec forget(module(), node()) -> ok | {error, not_ready}.
 forget(Repo, Node) ->
-    true = ets:delete_object(?TABLE, {Repo, Node}),
-    ok.
+    try ets:delete_object(?TABLE, {Repo, Node}) of
+        true -> ok
+    catch
+        error:badarg -> {error, not_ready}
+    end.
 
 %% Back to what named/1 said before.
--spec restore(module(), {ok, node()} | none) -> ok.
+-spec restore(module(), {ok, node()} | none) -> ok | {error, not_ready}.
 restore(Repo, {ok, Node}) ->
     name(Repo, Node);
 restore(Repo, none) ->
-    true = ets:delete(?TABLE, Repo),
-    ok.
+    case named(Repo) of
+        {ok, Node} -> forget(Repo, Node);
+        none -> ok
+    end.
