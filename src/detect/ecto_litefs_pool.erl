@@ -7,6 +7,9 @@
 %% it out and in does that. The pool hands out the one that was idle longest,
 %% so that pool_size checkouts reach all that were idle; one that is in use is
 %% closed when its user is done with it.
+%%
+%% With the option pool_count there are several such pools, and the calling
+%% process would be given connections of one of them only.
 -module(ecto_litefs_pool).
 
 -export([renew/1]).
@@ -34,14 +37,25 @@ release(Repo) ->
         false -> ok
     end.
 
+%% The metadata has what the Repo runs with: Repo:config() does not have what
+%% was said to Repo:start_link/1.
 cycle(Repo, true) ->
-    lists:foreach(fun(_) -> Repo:checkout(fun() -> ok end, []) end,
-                  lists:seq(1, pool_size(Repo)));
+    #{opts := Options} = Meta = 'Elixir.Ecto.Adapter':lookup_meta(Repo),
+    Size = proplists:get_value(pool_size, Options, 1),
+    lists:foreach(fun(Checkout) -> repeat(Size, Checkout) end,
+                  checkouts(Repo, Meta));
 cycle(_Repo, false) ->
     ok.
 
-%% What the Repo runs with: Repo:config() does not have what was said to
-%% Repo:start_link/1.
-pool_size(Repo) ->
-    #{opts := Options} = 'Elixir.Ecto.Adapter':lookup_meta(Repo),
-    proplists:get_value(pool_size, Options, 1).
+repeat(Count, Fun) ->
+    lists:foreach(fun(_) -> Fun() end, lists:seq(1, Count)).
+
+%% One for each pool: takes a connection of it and gives it back.
+checkouts(_Repo, #{partition_supervisor := {Name, Count}, opts := Options}) ->
+    Supervisor = 'Elixir.PartitionSupervisor',
+    [fun() ->
+             'Elixir.DBConnection':run({via, Supervisor, {Name, Partition}},
+                                       fun(_Connection) -> ok end, Options)
+     end || Partition <- lists:seq(1, Count)];
+checkouts(Repo, _Meta) ->
+    [fun() -> Repo:checkout(fun() -> ok end, []) end].

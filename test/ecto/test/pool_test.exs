@@ -8,6 +8,7 @@ defmodule RealEcto.PoolTest do
   alias RealEcto.{Cluster, Repo}
 
   @pool_size 3
+  @pool_count 2
 
   setup context do
     dir = Cluster.directory("pool #{context.line}")
@@ -24,10 +25,12 @@ defmodule RealEcto.PoolTest do
       backoff_max: 200
     ]
 
+    config = config ++ Map.get(context, :repo, [])
     start_supervised!({Repo, config})
     Repo.query!("CREATE TABLE writes (n INTEGER)")
     # every connection has been used, so that all have their handles open
-    in_use(@pool_size, fn -> Repo.query!("SELECT n FROM writes") end)
+    pools = Keyword.get(config, :pool_count, 1)
+    in_use(@pool_size, pools, fn -> Repo.query!("SELECT n FROM writes") end)
     {:ok, visible: visible, hidden: Path.join(dir, "hidden")}
   end
 
@@ -45,6 +48,18 @@ defmodule RealEcto.PoolTest do
     in_use(@pool_size, fn -> Repo.query!("INSERT INTO writes VALUES (1)") end)
     assert written(c.hidden) == []
     assert written(c.visible) == [1, 1, 1]
+  end
+
+  @tag repo: [pool_count: @pool_count]
+  test "after renew every connection of every pool writes what is visible",
+       c do
+    hide(c)
+    :ok = :ecto_litefs_pool.renew(Repo)
+
+    insert = fn -> Repo.query!("INSERT INTO writes VALUES (1)") end
+    in_use(@pool_size, @pool_count, insert)
+    assert written(c.hidden) == []
+    assert length(written(c.visible)) == @pool_count * @pool_size
   end
 
   test "a connection in use is renewed when its user is done", c do
@@ -113,27 +128,38 @@ defmodule RealEcto.PoolTest do
     sql(c.visible, "PRAGMA journal_mode = wal")
   end
 
-  # The function runs on so many connections at the same time.
-  defp in_use(count, fun) do
-    test = self()
-
+  # The function runs on so many connections of each pool at the same time.
+  defp in_use(count, pools \\ 1, fun) do
     tasks =
-      for _ <- 1..count do
-        Task.async(fn ->
-          Repo.checkout(fn ->
-            send(test, :taken)
-            receive do: (:go_on -> fun.())
-          end)
-        end)
-      end
-
-    for _ <- tasks, do: assert_receive(:taken, 5_000)
+      for pool <- 0..(pools - 1), _ <- 1..count, do: user(pool, pools, fun)
 
     # one after the other: SQLite lets one write at a time
     for task <- tasks do
       send(task.pid, :go_on)
       Task.await(task)
     end
+  end
+
+  # A process that has a connection of this pool: which one it gets, its pid
+  # says.
+  defp user(pool, pools, fun) do
+    test = self()
+
+    task =
+      Task.async(fn ->
+        if :erlang.phash2(self(), pools) == pool do
+          Repo.checkout(fn ->
+            send(test, {:taken, self()})
+            receive do: (:go_on -> fun.())
+          end)
+        else
+          send(test, {:elsewhere, self()})
+        end
+      end)
+
+    pid = task.pid
+    assert_receive {got, ^pid}, 5_000
+    if got == :taken, do: task, else: user(pool, pools, fun)
   end
 
   defp written(dir), do: List.flatten(sql(dir, "SELECT n FROM writes"))
