@@ -57,7 +57,7 @@ no_distribution_test() ->
 pool_fails_once_test() ->
     ok = ecto_litefs_test_log:start(),
     Fail = fun(Reported) ->
-                   ecto_litefs_report:not_reconnected(?REPO, error, noproc,
+                   ecto_litefs_report:not_reconnected(?REPO, {error, noproc},
                                                       Reported)
            end,
     Reported1 = Fail(Fail(ecto_litefs_report:new())),

@@ -31,7 +31,8 @@
          handle :: ecto_litefs_nif:handle() | passthrough,
          scope :: reference() | undefined,    % monitors pg, when it runs
          claim = none :: none | ecto_litefs_status:kind(),
-         failed = none :: none | non_neg_integer(), % reconnect, since a look
+         renewal = none :: none | {reference(), Epoch :: non_neg_integer()},
+         failed = none :: none | non_neg_integer(), % renewal, since a look
          released = false :: boolean(),       % the pool, from a dead mount
          reported = ecto_litefs_report:new() :: ecto_litefs_report:t()}).
 
@@ -96,6 +97,9 @@ handle_info(look, State) ->
 handle_info({'DOWN', Ref, process, _Pid, _Reason},
             #state{scope = Ref} = State) ->
     {noreply, State#state{scope = undefined, claim = none}};
+handle_info({'DOWN', Ref, process, _Pid, Outcome},
+            #state{renewal = {Ref, Epoch}} = State) ->
+    {noreply, renewed(Outcome, Epoch, State#state{renewal = none})};
 handle_info(Unexpected, #state{repo = Repo} = State) ->
     ok = ecto_litefs_report:unexpected(Repo, Unexpected),
     {noreply, State}.
@@ -122,8 +126,10 @@ start(#state{repo = Repo, config = Config} = State) ->
     case ecto_litefs_nif:open(ecto_litefs_config:nif_options(Config, Seen)) of
         {ok, Handle} ->
             ok = ecto_litefs_instance:put(Repo, Handle, Config),
-            ok = await_settled(Handle, now_ms() + ?SETTLE_MS),
-            {ok, refresh(watch_scope(State#state{handle = Handle}))};
+            Deadline = now_ms() + ?SETTLE_MS,
+            ok = await_settled(Handle, Deadline),
+            State1 = refresh(watch_scope(State#state{handle = Handle})),
+            {ok, await_renewed(State1, Deadline)};
         {error, Reason} ->
             {stop, Reason}
     end.
@@ -139,6 +145,17 @@ await_settled(Handle, Deadline) ->
             after max(0, Deadline - now_ms()) ->
                     ok
             end
+    end.
+
+%% So that on a healthy mount the first write need not wait.
+await_renewed(#state{renewal = none} = State, _Deadline) ->
+    State;
+await_renewed(#state{renewal = {Ref, Epoch}} = State, Deadline) ->
+    receive
+        {'DOWN', Ref, process, _Pid, Outcome} ->
+            renewed(Outcome, Epoch, State#state{renewal = none})
+    after max(0, Deadline - now_ms()) ->
+            State
     end.
 
 start_without_nif(none, #state{repo = Repo, config = Config} = State) ->
@@ -164,14 +181,14 @@ look(none, State) ->
 look(Refusal, State) ->
     {stop, Refusal, State}.
 
-%% The claim first: what other nodes wait for is who may write. A finished
-%% reconnect changes the role, so look again before telling anybody.
+%% The claim first: what other nodes wait for is who may write. The end of a
+%% renewal changes the role, so nobody is told of the one at its beginning.
 refresh(#state{repo = Repo, config = Config} = State) ->
     Snapshot = take(State),
     Claimed = claim(wanted(Snapshot, Config), State),
     ok = remember(Repo, Snapshot),
     case reconnect(Snapshot, release(Snapshot, Claimed)) of
-        {reconnected, State1} -> refresh(State1);
+        {begun, State1} -> State1;
         {nothing, State1} -> report(Snapshot, State1)
     end.
 
@@ -222,27 +239,23 @@ release(#{mount := Mount}, State) ->
 %% SQLite handles from before the mount write into a file that it hides, so
 %% the role stays unknown until the pool has opened new ones.
 reconnect(#{reconnect := {pending, Epoch}},
-          #state{failed = Failed, repo = Repo, handle = Handle} = State)
+          #state{renewal = none, failed = Failed, repo = Repo} = State)
   when Epoch =/= Failed ->
-    case renew_pool(Repo) of
-        ok ->
-            ok = ecto_litefs_nif:reconnected(Handle, Epoch),
-            {reconnected, State};
-        {Class, Reason} ->
-            Reported = ecto_litefs_report:not_reconnected(
-                         Repo, Class, Reason, State#state.reported),
-            {nothing, State#state{failed = Epoch, reported = Reported}}
-    end;
+    {begun, State#state{renewal = {ecto_litefs_pool:start_renewal(Repo),
+                                   Epoch}}};
 reconnect(_Snapshot, State) ->
     {nothing, State}.
 
-%% Whatever the Repo raises, the next look tries again; until then no write
+%% Where the mount has changed again meanwhile, its number is a newer one.
+%% Whatever the Repo raised, the next look tries again; until then no write
 %% runs here.
-renew_pool(Repo) ->
-    try ecto_litefs_pool:renew(Repo)
-    catch
-        Class:Reason -> {Class, Reason}
-    end.
+renewed(renewed, Epoch, #state{handle = Handle} = State) ->
+    ok = ecto_litefs_nif:reconnected(Handle, Epoch),
+    refresh(State);
+renewed(Failure, Epoch, #state{repo = Repo} = State) ->
+    Reported = ecto_litefs_report:not_reconnected(Repo, Failure,
+                                                  State#state.reported),
+    refresh(State#state{failed = Epoch, reported = Reported}).
 
 %% -- pg ----------------------------------------------------------------------
 

@@ -13,6 +13,7 @@
 -module(ecto_litefs_pool).
 
 -export([renew/1]).
+-export([start_renewal/1]).
 -export([release/1]).
 
 %% Raises what the Repo raises: it is not started, or no connection is free.
@@ -25,6 +26,20 @@ renew(Repo) ->
             cycle(Repo, erlang:function_exported(Repo, checkout, 2));
         false ->
             ok
+    end.
+
+%% In a process of its own, because a busy pool takes its time. {'DOWN', Ref,
+%% process, _, renewed} says that it is done; any other reason, why it is not.
+-spec start_renewal(module()) -> reference().
+start_renewal(Repo) ->
+    {_Pid, Ref} = spawn_monitor(fun() -> exit(outcome(Repo)) end),
+    Ref.
+
+outcome(Repo) ->
+    try renew(Repo) of
+        ok -> renewed
+    catch
+        Class:Reason -> {Class, Reason}
     end.
 
 %% Only asks the pool to close what it has open: it cannot open anything new,

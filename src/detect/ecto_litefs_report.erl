@@ -7,7 +7,7 @@
 -export([new/0]).
 -export([role/5]).
 -export([without_nif/2]).
--export([not_reconnected/4]).
+-export([not_reconnected/3]).
 -export([unexpected/2]).
 
 -export_type([t/0]).
@@ -86,13 +86,13 @@ without_nif(Repo, Reason) ->
     #reported{role = {not_litefs, <<>>}}.
 
 %% It is tried again every second, and logged once until the role is known.
--spec not_reconnected(module(), error | exit | throw, term(), t()) -> t().
-not_reconnected(_Repo, _Class, _Reason, #reported{pool = true} = Reported) ->
+-spec not_reconnected(module(), term(), t()) -> t().
+not_reconnected(_Repo, _Failure, #reported{pool = true} = Reported) ->
     Reported;
-not_reconnected(Repo, Class, Reason, Reported) ->
-    ?LOG_WARNING("ecto_litefs ~ts: disconnect_all/1 fails (~ts: ~tp); writes "
-                 "wait until it does not",
-                 [name(Repo), Class, Reason], meta(Repo)),
+not_reconnected(Repo, Failure, Reported) ->
+    ?LOG_WARNING("ecto_litefs ~ts: the Repo's pool cannot be renewed (~tp); "
+                 "writes wait until it can", [name(Repo), Failure],
+                 meta(Repo)),
     Reported#reported{pool = true}.
 
 -spec unexpected(module(), term()) -> ok.
