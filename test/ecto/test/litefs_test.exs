@@ -62,6 +62,30 @@ defmodule RealEcto.LiteFSTest do
     assert Enum.reject(names(c.primary), &(&1 =~ "hidden")) == []
   end
 
+  test "a pool without a free connection does not keep the detector", c do
+    one = start(:primary, c.dir, c.primary, :auto)
+    Cluster.migrate(one, Repo)
+    holders = on(one, On, :hold, [Repo, @pool_size])
+    port = LiteFS.start(c.primary)
+    await_role(one, :unknown)
+
+    Cluster.wait("the pool is to be renewed", fn ->
+      %{reconnect: reconnect} = on(one, :ecto_litefs_status, :snapshot, [Repo])
+      reconnect != false
+    end)
+
+    # it answers at once, long before a checkout gives up
+    {time, answer} =
+      :timer.tc(fn -> on(one, EctoLiteFS, :set_replica, [Repo]) end)
+
+    assert answer == {:error, :managed_by_litefs}
+    assert time < 500_000
+    for holder <- holders, do: send(holder, :go_on)
+    await_role(one, :primary)
+    Cluster.stop(one)
+    LiteFS.stop(port)
+  end
+
   test "LiteFS restarted under the Repo: the next write is where all see it",
        c do
     port = LiteFS.start(c.primary)

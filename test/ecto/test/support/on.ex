@@ -35,6 +35,24 @@ defmodule RealEcto.On do
       {error.reason, error.outcome, Exception.message(error)}
   end
 
+  @doc "Processes that have a connection each, until they are told `:go_on`."
+  def hold(repo, count) do
+    test = self()
+
+    holders =
+      for _ <- 1..count do
+        spawn(fn ->
+          repo.checkout(fn ->
+            send(test, :taken)
+            receive do: (:go_on -> :ok)
+          end)
+        end)
+      end
+
+    for _ <- holders, do: receive(do: (:taken -> :ok))
+    holders
+  end
+
   @doc "Has every event of these names noted in this node's trace."
   def watch(events) do
     :telemetry.attach_many(:real_ecto, events, &__MODULE__.event/4, nil)
