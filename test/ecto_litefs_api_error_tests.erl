@@ -28,6 +28,7 @@ message_test_() ->
       end}
      || {Reason, Parts} <-
             [{in_transaction, ["transaction", "nothing was written"]},
+             {dynamic_repo_pid, ["put_dynamic_repo", "nothing was written"]},
              {primary_unavailable, ["primary", "nothing was written"]},
              {{erpc, noconnection, 'p@h'}, ["p@h", "nothing was written"]},
              {{erpc, notsup, 'p@h'}, ["p@h", "version", "nothing was written"]},

@@ -42,12 +42,16 @@
          pg_killed_during_a_call/1,
          pg_killed_again_and_again/1,
          application_stopped/1,
+         dynamic_repo_goes_along/1,
+         dynamic_repo_goes_along_below_middleware/1,
+         dynamic_repo_pid_is_refused/1,
          several_repos/1,
          many_callers/1]).
 
 %% Called on a node.
 -export([false_claim/1, read_only/2, process/2, record/3, leader/1,
-         log/2, log_handler/0, named_insert/2, where/1]).
+         log/2, log_handler/0, named_insert/2, where/1,
+         dynamic_insert/3]).
 
 -define(REPO, 'Elixir.TestRepo').
 -define(OTHER, 'Elixir.OtherRepo').
@@ -595,6 +599,49 @@ record(Repo, Action, Args) ->
                              catch Class:Reason -> {Class, Reason}
                              end
                      end).
+
+%% -- the caller's context ----------------------------------------------------
+
+dynamic_repo_goes_along(Config) ->
+    dynamic_repo(['Elixir.EctoLiteFS.Middleware'], Config).
+
+dynamic_repo_goes_along_below_middleware(Config) ->
+    dynamic_repo([?MODULE, 'Elixir.EctoLiteFS.Middleware'], Config).
+
+dynamic_repo(Chain, Config) ->
+    [A, B, _] = ?config(peers, Config),
+    [tenant(Peer, Index, Config) || {Index, Peer} <- [{1, A}, {2, B}]],
+    chain(Chain, count, Config),
+    primary(A, [B]),
+    {returned, {ok, _}, []} = dynamic_insert(B, tenant, insert, <<"ann">>),
+    done = insert(B, <<"bob">>),
+    ?assertEqual([[<<"ann">>], [<<"bob">>]], [names(A, tenant), names(A)]),
+    ?assertEqual([[], []], [names(B, tenant), names(B)]).
+
+dynamic_repo_pid_is_refused(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    Pid = ?PEER:call(B, erlang, whereis, [?REPO]),
+    [?assertMatch({error, #{'__struct__' := 'Elixir.EctoLiteFS.Error',
+                            reason := dynamic_repo_pid, action := Action,
+                            outcome := not_executed}, _Stack, []},
+                  dynamic_insert(B, Pid, Action, <<"ann">>))
+     || Action <- [insert, 'insert!']],
+    ?assertEqual([[], []], [names(A), names(B)]).
+
+tenant(Peer, Index, Config) ->
+    File = filename:join([?config(directory, Config), integer_to_list(Index),
+                          "tenant"]),
+    {ok, _} = ?PEER:call(Peer, ecto_litefs_test_repo, start,
+                         [?REPO, #{database => File, name => tenant}]),
+    ok = ?PEER:call(Peer, ecto_litefs_test_repo, create_table, [tenant]).
+
+dynamic_insert(Peer, Dynamic, Action, Name) ->
+    ?PEER:write(Peer, ?MODULE, dynamic_insert, [Dynamic, Action, item(Name)]).
+
+dynamic_insert(Dynamic, Action, Item) ->
+    ?REPO = ?REPO:put_dynamic_repo(Dynamic),
+    ?REPO:Action(Item).
 
 %% -- many --------------------------------------------------------------------
 

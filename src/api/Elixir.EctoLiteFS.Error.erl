@@ -2,7 +2,7 @@
 %% not known. Bang and bulk functions raise it, and every write inside a local
 %% transaction on a node that is not the primary.
 %%
-%% reason: :in_transaction, :primary_unavailable, {:erpc, :noconnection, node},
+%% reason: :in_transaction, :dynamic_repo_pid, :primary_unavailable, {:erpc, :noconnection, node},
 %% {:erpc, :timeout, node} or {:erpc, :notsup, node}. outcome: :not_executed
 %% (certain, the call may be repeated) or :unknown (it may have run).
 -module('Elixir.EctoLiteFS.Error').
@@ -75,6 +75,10 @@ sentence(in_transaction) ->
     "must run on the primary, but was called inside a local transaction on "
     "a node that is not the primary, and nothing was written: make the call "
     "outside of the transaction, or run the transaction on the primary";
+sentence(dynamic_repo_pid) ->
+    "must run on the primary, but put_dynamic_repo/1 was given a process of "
+    "this node, which the primary does not have, and nothing was written: "
+    "start the repo with a name on all nodes, and put the name";
 sentence(primary_unavailable) ->
     "needs a primary, but no node is known to be one, and nothing was "
     "written: check that LiteFS has a primary and that this node is "

@@ -84,15 +84,20 @@ run(Payload, Repeatable, #{repo := Repo, action := Action}) ->
     end.
 
 %% A function that answers {:ok, _} or {:error, _} answers an error; but in a
-%% transaction an error that is not looked at would look like success.
+%% transaction an error that is not looked at would look like success, and a
+%% call that can never be forwarded is a mistake in the program.
 failed(#{reason := Reason} = Failure, Repo, Action) ->
-    case Reason =:= in_transaction orelse raises(Action) of
+    case never(Reason) orelse raises(Action) of
         true ->
             error('Elixir.EctoLiteFS.Error':exception(
                     Failure#{repo => Repo, action => Action}));
         false ->
             {error, Reason}
     end.
+
+never(in_transaction) -> true;
+never(dynamic_repo_pid) -> true;
+never(_Reason) -> false.
 
 raises('insert!') -> true;
 raises('update!') -> true;

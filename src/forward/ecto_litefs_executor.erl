@@ -26,6 +26,7 @@
           action := atom(),
           payload := payload(),
           repeatable := boolean(),          % nothing but the call itself runs
+          dynamic_repo => atom(),           % absent: the Repo itself
           kind := ecto_litefs_status:kind(),
           budget_ms := non_neg_integer()}.  % the caller waits no longer
 
@@ -82,13 +83,21 @@ execute(#{repo := Repo} = Request) ->
     end.
 
 %% Logger drops the lines of a process whose group leader is on another node.
-%% The place for the caller's dynamic repo, Logger metadata and $callers.
-apply_context(_Request) ->
+%% The place for the caller's Logger metadata and $callers, too.
+apply_context(Request) ->
+    ok = dynamic_repo(Request),
     Leader = case whereis(user) of
                  undefined -> whereis(init);
                  Pid -> Pid
              end,
     true = group_leader(Leader, self()),
+    ok.
+
+%% The caller's database, which may be another one than the Repo's own.
+dynamic_repo(#{dynamic_repo := Name, repo := Repo}) ->
+    _ = Repo:put_dynamic_repo(Name),
+    ok;
+dynamic_repo(#{}) ->
     ok.
 
 call(#{payload := {args, Args}, repo := Repo, action := Action}) ->

@@ -6,7 +6,7 @@
 -export([run/5]).
 
 -type failure() ::
-        #{reason := in_transaction | term(),
+        #{reason := in_transaction | dynamic_repo_pid | term(),
           node := node() | nil,
           outcome := not_executed | unknown}.
 
@@ -34,16 +34,30 @@ nested(Repo) ->
           ecto_litefs_attempt:caller()) ->
           local | {done, Result :: term()} | {failed, failure()}.
 run(Repo, Action, Payload, Repeatable, Call) ->
-    case in_transaction(Repo) of
-        true ->
-            {failed, #{reason => in_transaction, node => nil,
-                       outcome => not_executed}};
-        false ->
+    case {in_transaction(Repo), dynamic_repo(Repo)} of
+        {true, _DynamicRepo} -> refuse(in_transaction);
+        {false, Pid} when is_pid(Pid) -> refuse(dynamic_repo_pid);
+        {false, Name} ->
             Kind = ecto_litefs_status:kind(Repo),
             Request = ecto_litefs_executor:request(Repo, Action, Payload, Kind,
                                                    Repeatable),
-            outcome(ecto_litefs_forward:run(Request, Call))
+            Named = named(Name, Request),
+            outcome(ecto_litefs_forward:run(Named, Call))
     end.
+
+refuse(Reason) ->
+    {failed, #{reason => Reason, node => nil, outcome => not_executed}}.
+
+%% Which database the caller means. The primary has the same names, but a
+%% process of this node says nothing there.
+dynamic_repo(Repo) ->
+    case erlang:function_exported(Repo, get_dynamic_repo, 0) of
+        true -> Repo:get_dynamic_repo();
+        false -> Repo
+    end.
+
+named(Repo, #{repo := Repo} = Request) -> Request;
+named(Name, Request) -> Request#{dynamic_repo => Name}.
 
 outcome(local) -> local;
 outcome({done, _Result} = Done) -> Done;

@@ -20,7 +20,8 @@
 %%
 %% Options: database (required), journal_mode (wal | delete, default: as the
 %% file is; set on the primary only, LiteFS refuses it elsewhere),
-%% busy_timeout (ms, default 5000). `rows(Repo)` reads {Name, Value} pairs past
+%% busy_timeout (ms, default 5000), name (the Repo's; another one is a database
+%% for put_dynamic_repo/1). `rows(Repo)` reads {Name, Value} pairs past
 %% Ecto; `sql(Repo, SQL, Params)` runs any statement on the connection.
 %% `set_middleware(Repo, Modules)` replaces ['Elixir.EctoLiteFS.Middleware'].
 -module(ecto_litefs_test_repo).
@@ -46,6 +47,8 @@
 -export([rollback/2]).
 -export(['in_transaction?'/1]).
 -export([disconnect_all/1]).
+-export([get_dynamic_repo/1]).
+-export([put_dynamic_repo/2]).
 
 -export([init/1]).
 -export([handle_call/3]).
@@ -58,15 +61,19 @@
 
 -type options() :: #{database := file:name_all(),
                      journal_mode => wal | delete,
-                     busy_timeout => non_neg_integer()}.
+                     busy_timeout => non_neg_integer(),
+                     name => atom()}.
 
 -spec start(module(), options()) -> {ok, pid()} | {error, term()}.
 start(Repo, Options) ->
-    gen_server:start({local, Repo}, ?MODULE, Options, []).
+    gen_server:start({local, name(Repo, Options)}, ?MODULE, Options, []).
 
 -spec start_link(module(), options()) -> {ok, pid()} | {error, term()}.
 start_link(Repo, Options) ->
-    gen_server:start_link({local, Repo}, ?MODULE, Options, []).
+    gen_server:start_link({local, name(Repo, Options)}, ?MODULE, Options, []).
+
+name(_Repo, #{name := Name}) -> Name;
+name(Repo, #{}) -> Repo.
 
 -spec stop(module()) -> ok.
 stop(Repo) ->
@@ -154,7 +161,20 @@ rollback(Repo, Value) ->
 
 -spec 'in_transaction?'(module()) -> boolean().
 'in_transaction?'(Repo) ->
-    get({?MODULE, transaction, Repo}) =:= true.
+    get({?MODULE, transaction, get_dynamic_repo(Repo)}) =:= true.
+
+-spec get_dynamic_repo(module()) -> atom() | pid().
+get_dynamic_repo(Repo) ->
+    case get({?MODULE, dynamic_repo, Repo}) of
+        undefined -> Repo;
+        Name -> Name
+    end.
+
+-spec put_dynamic_repo(module(), atom() | pid()) -> atom() | pid().
+put_dynamic_repo(Repo, Name) ->
+    Before = get_dynamic_repo(Repo),
+    put({?MODULE, dynamic_repo, Repo}, Name),
+    Before.
 
 -spec disconnect_all(module()) -> ok.
 disconnect_all(Repo) ->
@@ -162,7 +182,8 @@ disconnect_all(Repo) ->
 
 transact(Repo, Db, Fun, Options) ->
     query(Db, begin_sql(proplists:get_value(mode, Options, deferred)), []),
-    put({?MODULE, transaction, Repo}, true),
+    Key = {?MODULE, transaction, get_dynamic_repo(Repo)},
+    put(Key, true),
     try
         Value = Fun(),
         query(Db, "COMMIT", []),
@@ -175,7 +196,7 @@ transact(Repo, Db, Fun, Options) ->
             sqlite3:sql_exec_timeout(Db, "ROLLBACK", ?TIMEOUT),
             erlang:raise(Class, Reason, Stack)
     after
-        erase({?MODULE, transaction, Repo})
+        erase(Key)
     end.
 
 begin_sql(deferred) -> "BEGIN";
@@ -184,19 +205,20 @@ begin_sql(immediate) -> "BEGIN IMMEDIATE".
 %% The connection is checked out for the time of Fun; within a transaction the
 %% process has it already.
 connected(Repo, Fun) ->
-    Key = {?MODULE, connection, Repo},
+    Pool = get_dynamic_repo(Repo),
+    Key = {?MODULE, connection, Pool},
     case get(Key) of
         undefined ->
-            Db = checkout(Repo),
+            Db = checkout(Pool),
             put(Key, Db),
-            try Fun(Db) after erase(Key), gen_server:cast(Repo, {checkin, self()})
+            try Fun(Db) after erase(Key), gen_server:cast(Pool, {checkin, self()})
             end;
         Db ->
             Fun(Db)
     end.
 
-checkout(Repo) ->
-    case gen_server:call(Repo, checkout, ?TIMEOUT) of
+checkout(Pool) ->
+    case gen_server:call(Pool, checkout, ?TIMEOUT) of
         {ok, Db} ->
             Db;
         {error, Message} ->

@@ -8,6 +8,7 @@
 -export(['insert_or_update!'/1, 'insert_or_update!'/2]).
 -export([get/2, get/3, all/1, all/2]).
 -export([transaction/1, transaction/2, rollback/1, 'in_transaction?'/0]).
+-export([get_dynamic_repo/0, put_dynamic_repo/1]).
 -export([disconnect_all/1, config/0, middleware/2, super/2]).
 
 start_link(Options) -> ecto_litefs_test_repo:start_link(?MODULE, Options).
@@ -46,6 +47,9 @@ transaction(Fun) -> transaction(Fun, []).
 transaction(Fun, O) -> ecto_litefs_test_repo:transaction(?MODULE, Fun, O).
 rollback(Value) -> ecto_litefs_test_repo:rollback(?MODULE, Value).
 'in_transaction?'() -> ecto_litefs_test_repo:'in_transaction?'(?MODULE).
+get_dynamic_repo() -> ecto_litefs_test_repo:get_dynamic_repo(?MODULE).
+put_dynamic_repo(Name) ->
+    ecto_litefs_test_repo:put_dynamic_repo(?MODULE, Name).
 disconnect_all(_Interval) -> ecto_litefs_test_repo:disconnect_all(?MODULE).
 config() -> [{otp_app, ecto_litefs}].
 middleware(_Action, _Resource) -> ecto_litefs_test_repo:middleware(?MODULE).
