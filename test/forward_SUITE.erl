@@ -33,6 +33,9 @@
          refused_after_a_transaction_is_not_retried/1,
          refused_below_middleware_is_retried/1,
          executor_refuses/1,
+         super_of_another_build/1,
+         super_of_no_module/1,
+         we_are_another_build/1,
          remote_stack/1,
          logger_lines_stay_on_the_primary/1,
          telemetry_of_a_done_call/1,
@@ -51,7 +54,7 @@
 %% Called on a node.
 -export([false_claim/1, read_only/2, process/2, record/3, leader/1,
          log/2, log_handler/0, named_insert/2, where/1,
-         dynamic_insert/3]).
+         dynamic_insert/3, load/2, forward_super/1]).
 
 -define(REPO, 'Elixir.TestRepo').
 -define(OTHER, 'Elixir.OtherRepo').
@@ -65,7 +68,7 @@ all() ->
     [Name || {Name, 1} <- ?MODULE:module_info(exports), is_case(Name)].
 
 is_case(Name) ->
-    not lists:member(Name, [false_claim, leader, where,
+    not lists:member(Name, [false_claim, leader, where, forward_super,
                                module_info]).
 
 init_per_testcase(Name, Config) ->
@@ -89,6 +92,9 @@ options(wait_ends) -> [{mount, plain}, ?STREAM, {primary_wait, 300}];
 options(frozen_primary_ends_at_the_timeout) ->
     [{mount, plain}, ?STREAM, {erpc_timeout, 400}];
 options(unreachable_host_does_not_block) -> [{erpc_timeout, 300}];
+options(super_of_another_build) -> options(wait_ends);
+options(super_of_no_module) -> options(wait_ends);
+options(we_are_another_build) -> options(wait_ends);
 options(telemetry_of_each_attempt) ->
     [{mount, plain}, ?STREAM, {primary_wait, 300}];
 options(_) -> [{mount, plain}, ?STREAM].
@@ -508,6 +514,64 @@ executor_refuses(Config) ->
     ?assertEqual({not_primary, not_supervised}, Run(A, Good#{repo := ?OTHER})),
     ?assertEqual({unsupported, 1}, Run(A, Good#{protocol := 2})),
     ?assertEqual([[<<"ann">>], []], [names(A), names(B)]).
+
+%% -- builds ------------------------------------------------------------------
+
+super_of_another_build(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    [ok = ?PEER:call(Peer, ?MODULE, load, [built(), build(Text)])
+     || {Peer, Text} <- [{A, "new() -> 1."}, {B, "old() -> 1."}]],
+    not_supported(A, B).
+
+super_of_no_module(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    ok = ?PEER:call(B, ?MODULE, load, [built(), build("old() -> 1.")]),
+    not_supported(A, B).
+
+we_are_another_build(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    [ok = ?PEER:call(Peer, ?MODULE, load, [built(), build("old() -> 1.")])
+     || Peer <- [A, B]],
+    {ok, {_, [{abstract_code, {_, Forms}}]}} =
+        beam_lib:chunks(code:which(ecto_litefs_attempt), [abstract_code]),
+    {Before, [Eof]} = lists:split(length(Forms) - 1, Forms),
+    Other = compiled(Before ++ [form("other() -> 1."), Eof]),
+    ok = ?PEER:call(A, ?MODULE, load, [ecto_litefs_attempt, Other]),
+    not_supported(A, B).
+
+not_supported(A, B) ->
+    primary(A, [B]),
+    Node = ?PEER:node(A),
+    ?assertMatch({returned, {failed, #{reason := {erpc, notsup, Node},
+                                       outcome := not_executed}}, []},
+                 ?PEER:write(B, ?MODULE, forward_super, [?REPO])).
+
+built() -> forward_suite_built.
+
+build(Text) ->
+    compiled([form(Line)
+              || Line <- ["-module(forward_suite_built).",
+                          "-export([super/0]).", Text,
+                          "super() -> fun(Name) -> {ran, Name} end."]]).
+
+compiled(Forms) ->
+    {ok, _Module, Binary} = compile:forms(Forms, [export_all]),
+    Binary.
+
+form(Text) ->
+    {ok, Tokens, _} = erl_scan:string(Text),
+    {ok, Form} = erl_parse:parse_form(Tokens),
+    Form.
+
+load(Module, Binary) ->
+    {module, Module} = code:load_binary(Module, "built", Binary),
+    _ = code:purge(Module),
+    ok.
+
+forward_super(Repo) ->
+    Super = (built()):super(),
+    ecto_litefs_write:run(Repo, insert, {super, Super, [<<"ann">>]}, true,
+                          fun 'Elixir.EctoLiteFS.RPC':call/3).
 
 %% -- what a user sees of the other node --------------------------------------
 

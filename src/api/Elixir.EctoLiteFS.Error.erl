@@ -89,8 +89,8 @@ sentence({erpc, noconnection, Node}) ->
      "distributed nodes with the same cookie, then try again"];
 sentence({erpc, notsup, Node}) ->
     ["runs on the primary ", atom_to_list(Node), ", but its version of "
-     "ecto_litefs does not understand this one, and nothing was written: "
-     "deploy the same version there, then try again"];
+     "ecto_litefs or of the application does not understand this one, and "
+     "nothing was written: deploy the same version there, then try again"];
 sentence({erpc, timeout, Node}) ->
     ["was sent to the primary ", atom_to_list(Node), ", but no answer came, "
      "and it may have been written: look whether it was before you "

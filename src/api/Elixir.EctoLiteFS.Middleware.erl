@@ -67,9 +67,9 @@ forward(Resource, Repeatable, #{args := Args} = Resolution) ->
 forward_super(#{private := #{'__super__' := Super} = Private} = Resolution) ->
     Forward =
         fun(Resource, Below) ->
-                Call = fun() -> Super(Resource, Below) end,
-                case run({super, Call}, true, Resolution) of
-                    local -> Call();
+                Payload = {super, Super, [Resource, Below]},
+                case run(Payload, true, Resolution) of
+                    local -> Super(Resource, Below);
                     {value, Value} -> Value
                 end
         end,

@@ -31,7 +31,9 @@ run(Node, Request, {Timeout, _ConnectMs} = Limits, Call) ->
     catch
         error:{erpc, noconnection} ->
             {not_executed, noconnection};
-        error:{erpc, Reason} when Reason =:= notsup; Reason =:= system_limit ->
+        error:{erpc, system_limit} ->
+            {not_executed, noconnection}; % no process can be made there
+        error:{erpc, notsup} ->
             {not_executed, notsup};
         error:{erpc, timeout} ->
             {unknown, timeout};
@@ -52,14 +54,20 @@ send(Node, #{payload := {args, _}} = Request, Limits, _Call) ->
                    erpc:call(Node, ecto_litefs_executor, run, [Request], Left)
            end,
     {?MODULE, connected(Node, Limits, Send)};
-send(Node, #{payload := {super, _}} = Request, {Timeout, _ConnectMs}, Call) ->
-    Call(Node, fun() -> run_super(Node, Request) end, Timeout).
+send(Node, #{payload := {super, _, _}} = Request, {Timeout, _}, Call) ->
+    Fun = fun() -> run_super(Node, Request) end,
+    try Call(Node, Fun, Timeout)
+    catch
+        %% This module is of another build there, or not there at all.
+        error:{exception, {badfun, Fun}, _Stack} -> error({erpc, notsup});
+        error:{exception, undef, [{Fun, _, _} | _]} -> error({erpc, notsup})
+    end.
 
 %% A test may call the fun where it is: then only the super runs.
 run_super(Node, Request) when Node =:= node() ->
     {?MODULE, ecto_litefs_executor:run(Request)};
-run_super(_Node, #{payload := {super, Super}}) ->
-    Super().
+run_super(_Node, #{payload := {super, Super, Args}}) ->
+    apply(Super, Args).
 
 classify({?MODULE, {ok, Result, _Position}}) -> {done, Result};
 classify({?MODULE, {raise, Class, Reason, Stack}}) ->

@@ -14,8 +14,8 @@
 -export_type([answer/0]).
 
 %% args: the Repo function is called with them. super: what remains of the
-%% call below the middleware that has run on the caller.
--type payload() :: {args, [term()]} | {super, fun(() -> term())}.
+%% call below the middleware that has run on the caller, and its arguments.
+-type payload() :: {args, [term()]} | {super, fun(), [term()]}.
 
 %% Nodes of different versions talk to each other during a deploy: fields may
 %% be added, none may change its meaning under the same protocol number.
@@ -79,8 +79,20 @@ execute(#{repo := Repo} = Request) ->
     undefined = put({?MODULE, Repo}, true),
     try {ok, call(Request)}
     catch
-        Class:Reason:Stack -> {raise, Class, Reason, Stack}
+        Class:Reason:Stack -> raised(Request, Class, Reason, Stack)
     end.
+
+%% The super is of another build than the same module here, or of a module
+%% that is not here: it was not called.
+raised(#{payload := {super, Super, _}}, error, {badfun, Super}, _Stack) ->
+    not_callable;
+raised(#{payload := {super, Super, _}}, error, undef, [Top | _] = Stack) ->
+    case tuple_to_list(Top) of
+        [Super | _] -> not_callable; % where a module would be
+        _ -> {raise, error, undef, Stack}
+    end;
+raised(_Request, Class, Reason, Stack) ->
+    {raise, Class, Reason, Stack}.
 
 %% Logger drops the lines of a process whose group leader is on another node.
 %% The place for the caller's Logger metadata and $callers, too.
@@ -102,9 +114,11 @@ dynamic_repo(#{}) ->
 
 call(#{payload := {args, Args}, repo := Repo, action := Action}) ->
     apply(Repo, Action, Args);
-call(#{payload := {super, Super}}) ->
-    Super().
+call(#{payload := {super, Super, Args}}) ->
+    apply(Super, Args).
 
+verify(_Request, not_callable, _Deadline) ->
+    {unsupported, ?PROTOCOL};
 verify(Request, {ok, {error, Reason}} = Outcome, Deadline) ->
     failed(Request, Reason, answer(Outcome), Deadline);
 verify(Request, {raise, _Class, Reason, _Stack} = Outcome, Deadline) ->
