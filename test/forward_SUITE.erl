@@ -16,6 +16,7 @@
          false_claim_is_retried/1,
          several_claims_one_primary/1,
          several_claims_the_newest_wins/1,
+         several_claims_after_a_restart/1,
          frozen_claim_is_skipped/1,
          frozen_primary_ends_at_the_timeout/1,
          cut_before_is_connected_again/1,
@@ -81,10 +82,13 @@ init_per_testcase(Name, Config) ->
     [{peers, Peers}, {directory, Directory} | Config].
 
 start(Peer, Repo, Index, Directory, Options) ->
-    Own = filename:join([Directory, integer_to_list(Index), atom_to_list(Repo)]),
+    Own = own(Index, Repo, Directory),
     ok = ?PEER:repo(Peer, Repo, Own),
     ok = ?PEER:supervise(Peer, Repo, Own, Options),
     ok = ?PEER:call(Peer, ?API, set_replica, [Repo]).
+
+own(Index, Repo, Directory) ->
+    filename:join([Directory, integer_to_list(Index), atom_to_list(Repo)]).
 
 options(answers_at_once_without_litefs) -> [];
 options(application_stopped) -> [{mount, plain}];
@@ -183,6 +187,21 @@ several_claims_the_newest_wins(Config) ->
     primary(A, [B]),
     ecto_litefs_test_wait:until(true, fun() -> since(A) > 20 end),
     primary(C, [B]),
+    done = insert(B, <<"ann">>),
+    ?assertEqual([[], [], [<<"ann">>]], [names(P) || P <- [A, B, C]]).
+
+%% The supervisor of the older one is restarted, and counts anew.
+several_claims_after_a_restart(Config) ->
+    [A, B, C] = ?config(peers, Config),
+    primary(A, [B]),
+    ecto_litefs_test_wait:until(true, fun() -> since(A) > 20 end),
+    primary(C, [B]),
+    ok = ?PEER:unsupervise(A, ?REPO),
+    ecto_litefs_test_wait:until(true, fun() -> since(C) > 20 end),
+    Own = own(1, ?REPO, ?config(directory, Config)),
+    ok = ?PEER:supervise(A, ?REPO, Own, options(several_claims_after_a_restart)),
+    primary(A, [B]),
+    ?assert(since(A) < since(C)),
     done = insert(B, <<"ann">>),
     ?assertEqual([[], [], [<<"ann">>]], [names(P) || P <- [A, B, C]]).
 

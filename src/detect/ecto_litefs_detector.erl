@@ -185,6 +185,8 @@ look(Refusal, State) ->
 %% renewal changes the role, so nobody is told of the one at its beginning.
 refresh(#state{repo = Repo, config = Config} = State) ->
     Snapshot = take(State),
+    Kind = ecto_litefs_status:kind(Snapshot, Config),
+    ok = ecto_litefs_primaryship:observe(Repo, Kind, Snapshot),
     Claimed = claim(wanted(Snapshot, Config), State),
     ok = remember(Repo, Snapshot),
     case reconnect(Snapshot, release(Snapshot, Claimed)) of

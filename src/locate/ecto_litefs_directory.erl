@@ -64,11 +64,13 @@ newest(Primaries) ->
 primaryship(Repo, Kind) ->
     Same = ecto_litefs_status:kind(Repo) =:= Kind,
     case Same andalso ecto_litefs_status:check(Repo, ?CHECK_MS) of
-        primary -> since(ecto_litefs_status:snapshot(Repo));
+        primary -> since(Repo, ecto_litefs_status:snapshot(Repo));
         not_litefs when Kind =:= plain ->
-            since(ecto_litefs_status:snapshot(Repo));
+            since(Repo, ecto_litefs_status:snapshot(Repo));
         _ -> not_primary
     end.
 
-since(not_supervised) -> not_primary;
-since(#{since_ms := Ms}) -> {primary, Ms}.
+since(_Repo, not_supervised) ->
+    not_primary;
+since(Repo, Snapshot) ->
+    {primary, ecto_litefs_primaryship:age_ms(Repo, Snapshot)}.
