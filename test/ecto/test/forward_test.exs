@@ -30,6 +30,25 @@ defmodule RealEcto.ForwardTest do
     assert %Item{id: ^id} = row(c.replica, c.name)
   end
 
+  test "the caller's dynamic repo goes along", c do
+    for member <- [c.primary, c.replica] do
+      database = Path.join(System.tmp_dir!(), "tenant_#{member.node}.db")
+      on_exit(fn -> Enum.each(Path.wildcard(database <> "*"), &File.rm/1) end)
+      on(member, On, :start_tenant, [Repo, :tenant, database])
+    end
+
+    under = fn member, fun, args ->
+      on(member, On, :under, [Repo, :tenant, fun, args])
+    end
+
+    assert {:ok, %Item{}} =
+             under.(c.replica, :insert, [Item.changeset(%{name: c.name})])
+
+    assert [%Item{}] = under.(c.primary, :all, [Item])
+    assert [] = under.(c.replica, :all, [Item])
+    assert row(c.primary, c.name) == nil
+  end
+
   test "options go along", c do
     insert = fn value ->
       outcome(c.replica, Repo, :insert!, [

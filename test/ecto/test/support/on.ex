@@ -62,4 +62,25 @@ defmodule RealEcto.On do
 
   def event(name, measurements, metadata, _),
     do: Trace.note({name, measurements, metadata})
+
+  @doc "A database of its own below the Repo, with the table of the items."
+  def start_tenant(repo, tenant, database) do
+    spec = {repo, name: tenant, database: database, mode: :readwrite}
+
+    {:ok, _} =
+      Supervisor.start_child(
+        RealEcto.Supervisor,
+        Supervisor.child_spec(spec, id: tenant)
+      )
+
+    under(repo, tenant, :query!, [
+      "CREATE TABLE items (id INTEGER PRIMARY KEY, name, value, " <>
+        "lock_version, written_on, prepared_on)"
+    ])
+  end
+
+  def under(repo, tenant, fun, args) do
+    repo.put_dynamic_repo(tenant)
+    apply(repo, fun, args)
+  end
 end
