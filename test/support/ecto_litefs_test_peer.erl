@@ -72,8 +72,16 @@ kill(#{peer := Peer} = Node) ->
     after ?TIMEOUT -> error(peer_not_killed)
     end.
 
+%% Returns when it has stopped: a signal is only on its way when it was sent.
 -spec freeze(t()) -> ok.
-freeze(Node) -> signal("STOP", Node).
+freeze(#{os_pid := OsPid} = Node) ->
+    ok = signal("STOP", Node),
+    ecto_litefs_test_wait:until($T, fun() -> process_state(OsPid) end).
+
+process_state(OsPid) ->
+    {ok, Stat} = file:read_file("/proc/" ++ OsPid ++ "/stat"),
+    [_, <<State, _/binary>>] = binary:split(Stat, <<") ">>),
+    State.
 
 -spec thaw(t()) -> ok.
 thaw(Node) -> signal("CONT", Node).
