@@ -120,7 +120,7 @@ call(Repo, Action, [Resource | Rest] = Args) ->
             end,
     Resolution = #{'__struct__' => 'Elixir.EctoMiddleware.Resolution',
                    repo => Repo, action => Action, args => Args,
-                   middleware => Repo:middleware(Action, Resource),
+                   middleware => middleware(Repo, Action, Resource),
                    entity => Resource,
                    before_input => Resource, before_output => nil,
                    after_input => nil, after_output => nil,
@@ -129,7 +129,14 @@ call(Repo, Action, [Resource | Rest] = Args) ->
     {Result, _} = 'Elixir.EctoMiddleware.Engine':yield(Resource, Resolution),
     Result.
 
+middleware(Repo, Action, Resource) ->
+    'Elixir.EctoMiddleware.Engine':reject_non_bulk_middleware(
+      Repo:middleware(Action, Resource), Action).
+
 -spec write(module(), atom(), [term()]) -> term().
+write(Repo, insert_all, Args) -> ecto_litefs_test_bulk:insert_all(Repo, Args);
+write(Repo, update_all, Args) -> ecto_litefs_test_bulk:update_all(Repo, Args);
+write(Repo, delete_all, Args) -> ecto_litefs_test_bulk:delete_all(Repo, Args);
 write(Repo, Action, [Resource | _]) ->
     ecto_litefs_test_write:run(Repo, Action, Resource).
 
@@ -229,13 +236,14 @@ checkout(Pool) ->
 query(Db, Sql, Params) ->
     Statement = iolist_to_binary(Sql),
     case sqlite3:sql_exec_timeout(Db, Statement, Params, ?TIMEOUT) of
-        {error, _Code, Message} ->
-            error(#{'__struct__' => 'Elixir.Exqlite.Error',
-                    '__exception__' => true, statement => Statement,
-                    message => list_to_binary(Message)});
-        Result ->
-            Result
+        {error, _Code, Message} -> raise(Statement, Message);
+        [_Columns, _Rows, {error, _Code, Message}] -> raise(Statement, Message);
+        Result -> Result
     end.
+
+raise(Statement, Message) ->
+    error(#{'__struct__' => 'Elixir.Exqlite.Error', '__exception__' => true,
+            statement => Statement, message => list_to_binary(Message)}).
 
 %%% The pool: one connection, opened when first needed
 

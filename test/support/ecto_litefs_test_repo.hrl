@@ -6,6 +6,8 @@
 -export([delete/1, delete/2, 'delete!'/1, 'delete!'/2]).
 -export([insert_or_update/1, insert_or_update/2]).
 -export(['insert_or_update!'/1, 'insert_or_update!'/2]).
+-export([insert_all/2, insert_all/3, update_all/2, update_all/3]).
+-export([delete_all/1, delete_all/2]).
 -export([get/2, get/3, all/1, all/2]).
 -export([transaction/1, transaction/2, rollback/1, 'in_transaction?'/0]).
 -export([get_dynamic_repo/0, put_dynamic_repo/1]).
@@ -31,6 +33,16 @@ insert_or_update(R, O) ->
 'insert_or_update!'(R) -> 'insert_or_update!'(R, []).
 'insert_or_update!'(R, O) ->
     ecto_litefs_test_repo:call(?MODULE, 'insert_or_update!', [R, O]).
+
+insert_all(Schema, Rows) -> insert_all(Schema, Rows, []).
+insert_all(Schema, Rows, O) ->
+    ecto_litefs_test_repo:call(?MODULE, insert_all, [Schema, Rows, O]).
+update_all(Query, Updates) -> update_all(Query, Updates, []).
+update_all(Query, Updates, O) ->
+    ecto_litefs_test_repo:call(?MODULE, update_all, [Query, Updates, O]).
+delete_all(Query) -> delete_all(Query, []).
+delete_all(Query, O) ->
+    ecto_litefs_test_repo:call(?MODULE, delete_all, [Query, O]).
 
 get(Schema, Id) -> get(Schema, Id, []).
 get(Schema, Id, O) ->
