@@ -16,7 +16,8 @@ defaults_test() ->
                    refresh_grace_period => 100,
                    erpc_timeout => 15000,
                    mount => auto,
-                   primary_wait => 20000},
+                   primary_wait => 20000,
+                   max_forward_bytes => 8388608},
                  ?CONFIG:'new!'([{repo, my_repo}])).
 
 good_test_() ->
@@ -30,6 +31,8 @@ good_test_() ->
                          {erpc_timeout, 1},
                          {mount, auto}, {mount, required}, {mount, plain},
                          {primary_wait, 0}, {primary_wait, 1},
+                         {max_forward_bytes, 1},
+                         {max_forward_bytes, 1 bsl 40},
                          {poll_interval, 16#ffffffff},
                          {cache_ttl, 16#ffffffff},
                          {refresh_grace_period, 16#ffffffff},
@@ -95,6 +98,7 @@ wrong_in_1_0() ->
      {refresh_grace_period, Integer, [0, -1, <<"500">>]},
      {erpc_timeout, Integer, [0, -1, infinity, <<"1">>]},
      {primary_wait, "a non-negative integer", [-1, infinity, 0.5, nil]},
+     {max_forward_bytes, Integer, [0, -1, 0.5, infinity, <<"1">>, nil]},
      {primary_file, String, [<<>>, "/litefs/.primary", nil, 1]},
      {event_stream_url, String, [<<>>, "http://h", 1, disabled]},
      {table_name, "a string", [t, "table", nil]},

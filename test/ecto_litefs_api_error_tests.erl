@@ -29,6 +29,8 @@ message_test_() ->
      || {Reason, Parts} <-
             [{in_transaction, ["transaction", "nothing was written"]},
              {dynamic_repo_pid, ["put_dynamic_repo", "nothing was written"]},
+             {{payload_too_large, 9000, 8000},
+              ["9000", "8000", "max_forward_bytes", "nothing was written"]},
              {primary_unavailable, ["primary", "nothing was written"]},
              {{erpc, noconnection, 'p@h'}, ["p@h", "nothing was written"]},
              {{erpc, notsup, 'p@h'}, ["p@h", "version", "nothing was written"]},

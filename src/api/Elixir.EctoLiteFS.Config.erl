@@ -63,8 +63,9 @@ set({Key, _Value}, Struct) ->
     Given = maps:from_list(Options),
     lists:foreach(fun(Check) -> Check(Given) end,
                   [fun repo/1, fun numbers/1, fun poll_interval/1,
-                   fun primary_wait/1, fun primary_file/1,
-                   fun event_stream_url/1, fun table_name/1, fun mount/1]),
+                   fun primary_wait/1, fun max_forward_bytes/1,
+                   fun primary_file/1, fun event_stream_url/1,
+                   fun table_name/1, fun mount/1]),
     '__struct__'(Options).
 
 keyword([{Key, _Value} | Options]) when is_atom(Key) -> keyword(Options);
@@ -105,6 +106,9 @@ primary_wait(Given) ->
           fun(Value) -> is_integer(Value) andalso Value >= 0 end,
           "a non-negative integer"),
     check(primary_wait, Given, fun bounded/1, ?BOUNDED).
+
+max_forward_bytes(Given) ->
+    check(max_forward_bytes, Given, fun positive/1, ?POSITIVE).
 
 primary_file(Given) ->
     check(primary_file, Given, fun text/1, ?TEXT),

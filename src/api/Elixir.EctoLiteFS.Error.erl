@@ -2,7 +2,8 @@
 %% not known. Bang and bulk functions raise it, and every write inside a local
 %% transaction on a node that is not the primary.
 %%
-%% reason: :in_transaction, :dynamic_repo_pid, :primary_unavailable, {:erpc, :noconnection, node},
+%% reason: :in_transaction, :dynamic_repo_pid, :primary_unavailable,
+%% {:payload_too_large, size, max}, {:erpc, :noconnection, node},
 %% {:erpc, :timeout, node} or {:erpc, :notsup, node}. outcome: :not_executed
 %% (certain, the call may be repeated) or :unknown (it may have run).
 -module('Elixir.EctoLiteFS.Error').
@@ -79,6 +80,12 @@ sentence(dynamic_repo_pid) ->
     "must run on the primary, but put_dynamic_repo/1 was given a process of "
     "this node, which the primary does not have, and nothing was written: "
     "start the repo with a name on all nodes, and put the name";
+sentence({payload_too_large, Size, Max}) ->
+    ["must run on the primary, but its arguments are ",
+     integer_to_binary(Size), " bytes, and max_forward_bytes lets ",
+     integer_to_binary(Max), " be sent, and nothing was written: make several "
+     "smaller calls, or give EctoLiteFS.Supervisor a higher "
+     "max_forward_bytes"];
 sentence(primary_unavailable) ->
     "needs a primary, but no node is known to be one, and nothing was "
     "written: check that LiteFS has a primary and that this node is "

@@ -19,7 +19,8 @@
           refresh_grace_period := milliseconds(),
           erpc_timeout := milliseconds(),
           mount := auto | required | plain,
-          primary_wait := non_neg_integer()}.  % milliseconds
+          primary_wait := non_neg_integer(),   % milliseconds
+          max_forward_bytes := pos_integer()}. % of one call's arguments
 
 %% All but the Repo.
 -spec defaults() -> map().
@@ -32,7 +33,8 @@ defaults() ->
       refresh_grace_period => 100,
       erpc_timeout => 15_000,
       mount => auto,
-      primary_wait => 20_000}.
+      primary_wait => 20_000,
+      max_forward_bytes => 8 * 1024 * 1024}.
 
 -spec nif_options(t(), boolean()) -> ecto_litefs_nif:options().
 nif_options(#{primary_file := File, event_stream_url := Url,

@@ -6,7 +6,8 @@
 -export([run/5]).
 
 -type failure() ::
-        #{reason := in_transaction | dynamic_repo_pid | term(),
+        #{reason := in_transaction | dynamic_repo_pid
+                  | ecto_litefs_payload:too_large() | term(),
           node := node() | nil,
           outcome := not_executed | unknown}.
 
@@ -41,8 +42,14 @@ run(Repo, Action, Payload, Repeatable, Call) ->
             Kind = ecto_litefs_status:kind(Repo),
             Request = ecto_litefs_executor:request(Repo, Action, Payload, Kind,
                                                    Repeatable),
-            Named = named(Name, Request),
-            outcome(ecto_litefs_forward:run(Named, Call))
+            forward(named(Name, Request), Call)
+    end.
+
+forward(#{repo := Repo, payload := Payload} = Request, Call) ->
+    {_Access, #{max_forward_bytes := Max}} = ecto_litefs_instance:lookup(Repo),
+    case ecto_litefs_payload:check(Payload, Max) of
+        ok -> outcome(ecto_litefs_forward:run(Request, Call));
+        {error, Reason} -> refuse(Reason)
     end.
 
 refuse(Reason) ->
