@@ -54,10 +54,12 @@ failed({Name, _, _, _, _} = Case, Config) ->
 %% A row that is missing in the table is not noticed by running it.
 every_function_on_both_sides(Config) ->
     Functions = [insert, 'insert!', update, 'update!', delete, 'delete!',
-                 insert_or_update, 'insert_or_update!'],
-    Seen = [{Where, Action} || {_, Where, Action, _, #{result := {R, _}}}
+                 insert_or_update, 'insert_or_update!',
+                 insert_all, update_all, delete_all],
+    Seen = [{Where, Action} || {_, Where, Action, _, #{result := Result}}
                                    <- ?config(cases, Config),
-                               R =:= ok orelse R =:= struct],
+                               lists:member(element(1, Result),
+                                            [ok, struct, count])],
     [] = [{Where, Function} || Where <- [primary, replica],
                                Function <- Functions]
         -- lists:usort(Seen),

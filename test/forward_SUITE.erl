@@ -33,6 +33,14 @@
          refused_after_the_call_is_not_retried/1,
          refused_after_a_transaction_is_not_retried/1,
          refused_below_middleware_is_retried/1,
+         refused_bulk_is_retried/1,
+         refused_bulk_in_middleware_is_not_retried/1,
+         bulk_timeout_is_unknown/1,
+         bulk_demoted_after_the_write_is_unknown/1,
+         fun_in_bulk_runs_on_the_primary/1,
+         fun_in_bulk_of_another_build/1,
+         fun_in_bulk_of_no_module/1,
+         largest_payload/1,
          executor_refuses/1,
          super_of_another_build/1,
          super_of_no_module/1,
@@ -55,7 +63,8 @@
 %% Called on a node.
 -export([false_claim/1, read_only/2, process/2, record/3, leader/1,
          log/2, log_handler/0, named_insert/2, where/1,
-         dynamic_insert/3, load/2, forward_super/1]).
+         dynamic_insert/3, load/2, forward_super/1, hold/1, bulk_update/1,
+         '__ecto_middleware_handles_bulk__'/0]).
 
 -define(REPO, 'Elixir.TestRepo').
 -define(OTHER, 'Elixir.OtherRepo').
@@ -70,7 +79,7 @@ all() ->
 
 is_case(Name) ->
     not lists:member(Name, [false_claim, leader, where, forward_super,
-                               module_info]).
+                               hold, bulk_update, module_info]).
 
 init_per_testcase(Name, Config) ->
     [] = os:cmd("epmd -daemon"),
@@ -99,6 +108,13 @@ options(unreachable_host_does_not_block) -> [{erpc_timeout, 300}];
 options(super_of_another_build) -> options(wait_ends);
 options(super_of_no_module) -> options(wait_ends);
 options(we_are_another_build) -> options(wait_ends);
+options(fun_in_bulk_of_another_build) -> options(wait_ends);
+options(fun_in_bulk_of_no_module) -> options(wait_ends);
+options(bulk_timeout_is_unknown) ->
+    options(frozen_primary_ends_at_the_timeout);
+options(largest_payload) ->
+    Largest = erlang:external_size([items, rows(1), []]),
+    [{mount, plain}, ?STREAM, {max_forward_bytes, Largest}];
 options(telemetry_of_each_attempt) ->
     [{mount, plain}, ?STREAM, {primary_wait, 300}];
 options(_) -> [{mount, plain}, ?STREAM].
@@ -492,7 +508,10 @@ chain(Chain, Audit, Config) ->
                          [?REPO, Chain])
      end || Peer <- ?config(peers, Config)].
 
-%% As a middleware.
+%% As a middleware, of bulk calls too.
+'__ecto_middleware_handles_bulk__'() ->
+    true.
+
 process(#{changes := #{name := <<"audit">>}} = Changeset, Resolution) ->
     yield(Changeset, Resolution);
 process(Changeset, Resolution) ->
@@ -519,6 +538,142 @@ yield(Changeset, Resolution) ->
     {Result, Resolution1} =
         'Elixir.EctoMiddleware.Engine':yield(Changeset, Resolution),
     {cont, Result, Resolution1}.
+
+%% -- bulk --------------------------------------------------------------------
+
+%% One statement: what was refused has written nothing. Middleware that does
+%% not want bulk calls is in the list, and is not run.
+refused_bulk_is_retried(Config) ->
+    [A, B, C] = Peers = ?config(peers, Config),
+    [ok = ?PEER:call(P, ecto_litefs_test_count, reset, []) || P <- Peers],
+    chain(['Elixir.EctoLiteFS.Middleware', ecto_litefs_test_count], count,
+          Config),
+    ?assertMatch({returned, {2, nil}, []}, demoted_bulk(A, B, C)),
+    ?assertEqual([[], [], [<<"1">>, <<"2">>]], [names(P) || P <- Peers]).
+
+%% As for the other functions: what other middleware did is not known.
+refused_bulk_in_middleware_is_not_retried(Config) ->
+    [A, B, C] = Peers = ?config(peers, Config),
+    chain(['Elixir.EctoLiteFS.Middleware', ?MODULE], count, Config),
+    ?assertMatch({error, #{'__struct__' := 'Elixir.Exqlite.Error'}, _Stack, []},
+                 demoted_bulk(A, B, C)),
+    ?assertEqual([[], [], []], [names(P) || P <- Peers]).
+
+%% A is demoted while the call waits there for the one connection.
+demoted_bulk(A, B, C) ->
+    primary(A, [B]),
+    Holder = ?PEER:async(A, ?MODULE, hold, [fun demote/0]),
+    until_running(A),
+    Call = ?PEER:async(B, ?REPO, insert_all, [items, rows(2)]),
+    ecto_litefs_test_wait:until(true, fun() -> queued(A) end),
+    ok = release(A),
+    ?assertMatch({returned, ok, []}, ?PEER:await(Holder)),
+    primary(C, [B]),
+    ?PEER:await(Call).
+
+bulk_timeout_is_unknown(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    Node = ?PEER:node(A),
+    Holder = ?PEER:async(A, ?MODULE, hold, [fun() -> ok end]),
+    until_running(A),
+    {error, Error, _Stack, []} =
+        ?PEER:write(B, ?REPO, insert_all, [items, rows(2)]),
+    ?assertMatch(#{'__struct__' := 'Elixir.EctoLiteFS.Error',
+                   reason := {erpc, timeout, Node}, action := insert_all,
+                   outcome := unknown}, Error),
+    ok = release(A),
+    ?assertMatch({returned, ok, []}, ?PEER:await(Holder)).
+
+bulk_demoted_after_the_write_is_unknown(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    done = insert(A, <<"ann">>),
+    Demote = fun() -> ok = ?API:set_replica(?REPO), 7 end,
+    {error, Error, _Stack, []} = bulk_update(B, Demote),
+    ?assertMatch(#{reason := {erpc, timeout, _}, outcome := unknown}, Error).
+
+%% A process that has the connection until it is released, and then does Then.
+hold(Then) ->
+    {ok, ok} = ?REPO:transaction(
+                 fun() ->
+                         [] = ?REPO:all(items),
+                         true = register(forward_running, self()),
+                         receive release -> Then() end
+                 end),
+    ok.
+
+queued(Peer) ->
+    #{waiting := Waiting} = ?PEER:call(Peer, sys, get_state, [?REPO]),
+    not queue:is_empty(Waiting).
+
+%% As Ecto's dynamic/2, which holds a fun of the module that it stands in.
+fun_in_bulk_runs_on_the_primary(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    done = insert(A, <<"ann">>),
+    Node = ?PEER:node(A),
+    Where = fun() -> erlang:phash2(node()) end,
+    ?assertMatch({returned, {1, nil}, []}, bulk_update(B, Where)),
+    ?assertEqual([{<<"ann">>, erlang:phash2(Node)}],
+                 ?PEER:call(A, ecto_litefs_test_repo, rows, [?REPO])).
+
+fun_in_bulk_of_another_build(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    [ok = ?PEER:call(Peer, ?MODULE, load, [built(), build(Text)])
+     || {Peer, Text} <- [{A, "new() -> 1."}, {B, "old() -> 1."}]],
+    bulk_not_supported(A, B).
+
+fun_in_bulk_of_no_module(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    ok = ?PEER:call(B, ?MODULE, load, [built(), build("old() -> 1.")]),
+    bulk_not_supported(A, B).
+
+bulk_not_supported(A, B) ->
+    primary(A, [B]),
+    done = insert(A, <<"ann">>),
+    Node = ?PEER:node(A),
+    {error, Error, _Stack, []} = ?PEER:write(B, ?MODULE, bulk_update, [built()]),
+    ?assertMatch(#{'__struct__' := 'Elixir.EctoLiteFS.Error',
+                   reason := {erpc, notsup, Node}, action := update_all,
+                   outcome := not_executed}, Error),
+    ?assertEqual([{<<"ann">>, null}],
+                 ?PEER:call(A, ecto_litefs_test_repo, rows, [?REPO])).
+
+bulk_update(Peer, Fun) ->
+    Query = ecto_litefs_test_bulk:named(<<"ann">>),
+    ?PEER:write(Peer, ?REPO, update_all, [Query, [{set, [{value, Fun}]}]]).
+
+bulk_update(Module) ->
+    ?REPO:update_all(ecto_litefs_test_bulk:named(<<"ann">>),
+                     [{set, [{value, Module:super()}]}]).
+
+%% At the limit, and a byte above it.
+largest_payload(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    Size = erlang:external_size([items, rows(1), []]),
+    ?assertMatch({returned, {1, nil}, []},
+                 ?PEER:write(B, ?REPO, insert_all, [items, rows(1)])),
+    {error, Error, _Stack, []} =
+        ?PEER:write(B, ?REPO, insert_all, [items, [#{name => <<"10">>,
+                                                     value => 1}]]),
+    ?assertMatch(#{'__struct__' := 'Elixir.EctoLiteFS.Error',
+                   outcome := not_executed, action := insert_all,
+                   reason := {payload_too_large, _, Size}}, Error),
+    {payload_too_large, Larger, Size} = maps:get(reason, Error),
+    ?assertEqual(Size + 1, Larger),
+    %% The primary itself sends nothing.
+    ?assertMatch({returned, {2, nil}, []},
+                 ?PEER:write(A, ?REPO, insert_all,
+                             [items, [#{name => N, value => 1}
+                                      || N <- [<<"20">>, <<"30">>]]])),
+    ?assertEqual([<<"1">>, <<"20">>, <<"30">>], names(A)).
+
+rows(Count) ->
+    [#{name => integer_to_binary(N), value => N} || N <- lists:seq(1, Count)].
+
+%% -- what the executor itself refuses ----------------------------------------
 
 executor_refuses(Config) ->
     [A, B, _] = ?config(peers, Config),

@@ -5,8 +5,12 @@
 %% as data, and the rest of the middleware runs once, on the primary. Else
 %% all other middleware runs here, as in ecto_litefs 1.0, and what is below
 %% it travels, as a fun.
+%%
+%% EctoMiddleware 2.1 hands insert_all, update_all and delete_all over to those
+%% that say that they want them, and leaves all others out of the list.
 -module('Elixir.EctoLiteFS.Middleware').
 
+-export(['__ecto_middleware_handles_bulk__'/0]).
 -export([process/2]).
 
 -define(IS_WRITE(Action),
@@ -21,6 +25,10 @@
 
 -type resolution() :: #{repo := module(), action := atom(), args := list(),
                         private := map(), atom() => term()}.
+
+-spec '__ecto_middleware_handles_bulk__'() -> true.
+'__ecto_middleware_handles_bulk__'() ->
+    true.
 
 -spec process(term(), resolution()) ->
           {cont, term(), resolution()} | {halt, term()}.
@@ -52,11 +60,22 @@ remote(Resource, Resolution) ->
 chain(Resource, #{args := [Resource | _]} = Resolution) ->
     #{repo := Repo, action := Action, entity := Entity} = Resolution,
     case erlang:function_exported(Repo, middleware, 2) of
-        true -> Repo:middleware(Action, Entity);
+        true -> used(Action, Repo:middleware(Action, Entity));
         false -> []
     end;
 chain(_Resource, _Resolution) ->
     [].
+
+%% Of a bulk call the engine leaves the others out. One that does not say which
+%% may run them all: then we are alone only in a list that names nobody else.
+used(Action, Listed) when ?IS_BULK(Action) ->
+    Engine = 'Elixir.EctoMiddleware.Engine',
+    case erlang:function_exported(Engine, reject_non_bulk_middleware, 2) of
+        true -> Engine:reject_non_bulk_middleware(Listed, Action);
+        false -> Listed
+    end;
+used(_Action, Listed) ->
+    Listed.
 
 forward(Resource, Repeatable, #{args := Args} = Resolution) ->
     case run({args, Args}, Repeatable, Resolution) of

@@ -58,7 +58,7 @@ run(#{protocol := ?PROTOCOL, repo := Repo, kind := Kind} = Request) ->
     Deadline = now_ms() + maps:get(budget_ms, Request),
     Role = ecto_litefs_status:role(Repo),
     case ecto_litefs_status:kind(Repo) =:= Kind andalso may_write(Role, Kind) of
-        true -> verify(Request, execute(Request), Deadline);
+        true -> verify(Request, supported(Request), Deadline);
         false -> {not_primary, Role}
     end;
 run(#{protocol := _}) ->
@@ -73,6 +73,16 @@ active(Repo) ->
 may_write(primary, _Kind) -> true;
 may_write(not_litefs, plain) -> true;
 may_write(_Role, _Kind) -> false.
+
+%% Funs in a bulk call, as in Ecto's dynamic/2, are compared before it begins.
+supported(#{action := Action, payload := Payload} = Request)
+  when Action =:= insert_all; Action =:= update_all; Action =:= delete_all ->
+    case ecto_litefs_payload:foreign(Payload) of
+        true -> not_callable;
+        false -> execute(Request)
+    end;
+supported(Request) ->
+    execute(Request).
 
 execute(#{repo := Repo} = Request) ->
     apply_context(Request),

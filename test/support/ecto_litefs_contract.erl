@@ -56,9 +56,10 @@ start(Where, #{caller := Caller, primary := Primary} = Context) ->
 supervise(no_supervisor, _Role, _Node, _Context) ->
     ok;
 supervise(Where, Role, Node, Context) ->
-    Timeout = [{erpc_timeout, 300} || Where =:= slow],
+    More = [{erpc_timeout, 300} || Where =:= slow]
+        ++ [{max_forward_bytes, 16} || Where =:= narrow],
     ?PEER:supervise(Node, ?REPO, directory(Role, Context),
-                    [{primary_wait, 0} | Timeout]).
+                    [{primary_wait, 0} | More]).
 
 said(primary, Context) -> say(caller, set_primary, caller, Context);
 said(no_litefs, _Context) -> ok;
@@ -69,6 +70,7 @@ said(no_primary, #{caller := Caller, primary := Primary}) ->
 said(unreachable, #{caller := Caller}) ->
     ok = ?PEER:call(Caller, ?API, set_primary, [?REPO, 'nobody@127.0.0.1']);
 said(slow, Context) -> said(replica, Context);
+said(narrow, Context) -> said(replica, Context);
 said(replica, Context) ->
     ok = say(primary, set_primary, primary, Context),
     ok = say(caller, set_primary, primary, Context).
@@ -106,6 +108,9 @@ prepare({Resource, Modifiers}, Context) ->
      || Role <- [caller, primary]].
 
 stored(table) -> none;
+stored({rows, _}) -> none;
+stored({named, Name}) -> {ok, Name};
+stored({named, Name, _}) -> {ok, Name};
 stored({new, _}) -> none;
 stored({struct, _}) -> none;
 stored({stored, Name, _}) -> {ok, Name};
@@ -127,6 +132,7 @@ middleware(Modifiers) ->
 
 middleware_module(us) -> 'Elixir.EctoLiteFS.Middleware';
 middleware_module(count) -> ecto_litefs_test_count;
+middleware_module(count_all) -> ecto_litefs_test_count_all;
 middleware_module(rename) -> ecto_litefs_test_rename.
 
 %%% On the caller
@@ -146,6 +152,12 @@ in_transaction(Outcome) -> Outcome.
 
 args(table, _Modifiers) ->
     [items];
+args({rows, Rows}, Modifiers) ->
+    [items, Rows, proplists:get_value(options, Modifiers, [])];
+args({named, Name}, Modifiers) ->
+    [query(Name, Modifiers)];
+args({named, Name, Set}, Modifiers) ->
+    [query(Name, Modifiers), [{set, maps:to_list(Set)}]];
 args({struct, Fields}, _Modifiers) ->
     [ecto_litefs_test_item:new(Fields)];
 args({new, Params}, Modifiers) ->
@@ -158,6 +170,13 @@ args({gone, Name, Params}, Modifiers) ->
     [changeset(gone(Name), Params, Modifiers)];
 args({gone_struct, Name}, _Modifiers) ->
     [gone(Name)].
+
+query(Name, Modifiers) ->
+    Query = ecto_litefs_test_bulk:named(Name),
+    case lists:member(select, Modifiers) of
+        true -> ecto_litefs_test_bulk:select(Query);
+        false -> Query
+    end.
 
 read(Name) ->
     [Item] = [Item || #{name := N} = Item <- ecto_litefs_test_repo:all(?REPO),
@@ -236,7 +255,11 @@ result({invalid, _, _}, {returned, {error, #{errors := [Error | _]}}, _}) ->
     {Field, {Text, _}} = Error,
     {invalid, Field, Text};
 result({error, _}, {returned, {error, Reason}, _}) ->
-    {error, Reason};
+    {error, reason(Reason)};
+result({count, _, nil}, {returned, {Count, nil}, _}) ->
+    {count, Count, nil};
+result({count, _, [_ | _] = Rows}, {returned, {Count, Items}, _}) ->
+    {count, Count, [fields(Row, Item) || {Row, Item} <- lists:zip(Rows, Items)]};
 result({raises, _, Fields}, {error, #{'__struct__' := Module} = Error, _, _}) ->
     {raises, Module, fields(Fields, Error)};
 result({exits, _}, {exit, Reason, _, _}) ->
@@ -249,4 +272,10 @@ result(_Expected, Outcome) ->
     Outcome.
 
 fields(Fields, Struct) ->
-    maps:with(maps:keys(Fields), Struct).
+    maps:map(fun(_, Value) -> reason(Value) end,
+             maps:with(maps:keys(Fields), Struct)).
+
+%% How large a struct is, is no part of the contract.
+reason({payload_too_large, Size, Max}) when Size > Max ->
+    {payload_too_large, size, Max};
+reason(Value) -> Value.

@@ -1,5 +1,6 @@
 defmodule RealEcto.ForwardTest do
   use ExUnit.Case, async: false
+  import Ecto.Query, only: [from: 2]
   import RealEcto.Cluster, only: [on: 4]
   alias RealEcto.{Item, LeadingRepo, On, Pair, Part, Repo, StackedRepo, Trace}
 
@@ -64,6 +65,80 @@ defmodule RealEcto.ForwardTest do
     assert {:gave, %Item{value: 1}} = insert.(1)
     assert {:gave, %Item{value: 2}} = insert.(2)
     assert row(c.primary, c.name).value == 2
+  end
+
+  describe "bulk" do
+    test "runs on the primary, and counts come back", c do
+      names = for n <- 1..3, do: "#{c.name} #{n}"
+      rows = for name <- names, do: %{name: name, value: 1}
+
+      assert {:gave, {3, [%Item{}, %Item{}, %Item{}] = items}} =
+               outcome(c.replica, Repo, :insert_all, [
+                 Item,
+                 rows,
+                 [returning: true]
+               ])
+
+      assert Enum.map(items, & &1.name) == names
+      query = from(i in Item, where: i.name in ^names)
+
+      assert {:gave, {3, nil}} =
+               outcome(c.replica, Repo, :update_all, [query, [inc: [value: 4]]])
+
+      assert row(c.primary, hd(names)).value == 5
+      assert {:gave, {3, nil}} = outcome(c.replica, Repo, :delete_all, [query])
+      assert row(c.primary, hd(names)) == nil
+    end
+
+    test "takes rows from a query, which the primary reads", c do
+      {:gave, _} =
+        outcome(c.replica, Repo, :insert, [Item.changeset(%{name: c.name})])
+
+      source =
+        from(i in Item,
+          where: i.name == ^c.name,
+          select: %{label: i.name, item_id: i.id}
+        )
+
+      assert {:gave, {1, nil}} =
+               outcome(c.replica, Repo, :insert_all, [Part, source])
+
+      assert on(c.primary, Repo, :get_by, [Part, [label: c.name]])
+    end
+
+    test "takes dynamic expressions, which hold funs", c do
+      {:gave, _} =
+        outcome(c.replica, Repo, :insert, [
+          Item.changeset(%{name: c.name, value: 2})
+        ])
+
+      assert {:gave, {1, nil}} =
+               outcome(c.replica, On, :doubled, [Repo, c.name])
+
+      assert row(c.primary, c.name).value == 4
+    end
+
+    test "a stream is refused as on the primary", c do
+      stream = [Item, Stream.map([%{name: c.name}], &Function.identity/1)]
+
+      assert {:raised, %module{}, _} =
+               outcome(c.primary, Repo, :insert_all, stream)
+
+      assert {:raised, %^module{}, _} =
+               outcome(c.replica, Repo, :insert_all, stream)
+    end
+
+    test "around ours only middleware that wants bulk calls runs", c do
+      assert {:gave, {1, nil}} =
+               outcome(c.replica, StackedRepo, :insert_all, [
+                 Item,
+                 [%{name: c.name}]
+               ])
+
+      assert row(c.primary, c.name)
+      assert on(c.replica, Trace, :taken, []) == []
+      assert on(c.primary, Trace, :taken, []) == []
+    end
   end
 
   test "an invalid changeset raises as itself, with the primary's stack", c do

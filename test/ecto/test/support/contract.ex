@@ -17,7 +17,8 @@ defmodule RealEcto.Contract do
     :replica,
     :no_primary,
     :unreachable,
-    :slow
+    :slow,
+    :narrow
   ]
 
   for where <- @wheres do
@@ -78,7 +79,7 @@ defmodule RealEcto.Contract do
       event_stream_url: nil,
       primary_wait: 0,
       erpc_timeout: timeout
-    ]
+    ] ++ if(where == :narrow, do: [max_forward_bytes: 16], else: [])
   end
 
   @doc "Runs one case and answers what is to be compared with `Expected`."
@@ -107,7 +108,7 @@ defmodule RealEcto.Contract do
   defp roles({:in_transaction, where}, repo, nodes),
     do: roles(where, repo, nodes)
 
-  defp roles(where, repo, nodes) when where in [:replica, :slow] do
+  defp roles(where, repo, nodes) when where in [:replica, :slow, :narrow] do
     :ok =
       Cluster.on(nodes.primary, EctoLiteFS, :set_primary, [
         repo,
@@ -166,10 +167,12 @@ defmodule RealEcto.Contract do
     Enum.each(nodes, fn {_, member} -> on(member, :seed, [repo, name]) end)
   end
 
-  defp seeded({kind, name, _params}) when kind in [:stored, :gone], do: [name]
-
-  defp seeded({kind, name}) when kind in [:stored_struct, :gone_struct],
+  defp seeded({kind, name, _params}) when kind in [:stored, :gone, :named],
     do: [name]
+
+  defp seeded({kind, name})
+       when kind in [:stored_struct, :gone_struct, :named],
+       do: [name]
 
   defp seeded(_), do: []
 
@@ -216,7 +219,17 @@ defmodule RealEcto.Contract do
   end
 
   def match?({:error, reason}, {:gave, {:error, got}}, names),
-    do: named(reason, names) == got
+    do: named(reason, names) == sized(got)
+
+  def match?({:count, count, nil}, {:gave, got}, _names),
+    do: got == {count, nil}
+
+  def match?({:count, count, rows}, {:gave, {count, items}}, names)
+      when is_list(items) and length(items) == length(rows) do
+    [items, rows]
+    |> Enum.zip()
+    |> Enum.all?(fn {item, row} -> fields?(item, row, names) end)
+  end
 
   def match?({:raises, module, fields}, {:error, exception}, names) do
     is_struct(exception, module) and fields?(exception, fields, names)
@@ -233,9 +246,15 @@ defmodule RealEcto.Contract do
 
   defp fields?(struct, fields, names) do
     Enum.all?(fields, fn {field, value} ->
-      Map.get(struct, field) == named(value, names)
+      sized(Map.get(struct, field)) == named(value, names)
     end)
   end
+
+  # How large a struct is, is no part of the contract.
+  defp sized({:payload_too_large, size, max}) when size > max,
+    do: {:payload_too_large, :size, max}
+
+  defp sized(other), do: other
 
   defp named(:primary_node, names), do: names.primary_node
   defp named(:repo, names), do: names.repo

@@ -1,7 +1,8 @@
 defmodule RealEcto.Contract.Here do
   @moduledoc "The part of a contract case that runs on one of its nodes."
+  import Ecto.Query, only: [from: 2]
   alias RealEcto.{Item, Trace}
-  alias __MODULE__.{Count, Rename}
+  alias __MODULE__.{Count, CountAll, Rename}
 
   @doc "As if no case had run before."
   def reset(repo) do
@@ -34,7 +35,12 @@ defmodule RealEcto.Contract.Here do
   def count, do: Enum.count(Trace.taken(), &(&1 == :counted))
 
   def middleware(list) do
-    modules = %{us: EctoLiteFS.Middleware, count: Count, rename: Rename}
+    modules = %{
+      us: EctoLiteFS.Middleware,
+      count: Count,
+      count_all: CountAll,
+      rename: Rename
+    }
 
     Application.put_env(
       :real_ecto,
@@ -46,6 +52,11 @@ defmodule RealEcto.Contract.Here do
   def resource(_repo, {:new, params}), do: Item.changeset(params)
   def resource(_repo, {:struct, fields}), do: struct!(Item, fields)
   def resource(_repo, :table), do: Item
+  def resource(_repo, {:rows, rows}), do: {Item, [rows]}
+  def resource(_repo, {:named, name}), do: {named(name), []}
+
+  def resource(_repo, {:named, name, set}),
+    do: {named(name), [[set: Map.to_list(set)]]}
 
   def resource(repo, {kind, name, params}) when kind in [:stored, :gone] do
     Item.changeset(repo.get_by!(Item, name: name), params)
@@ -56,10 +67,14 @@ defmodule RealEcto.Contract.Here do
     repo.get_by!(Item, name: name)
   end
 
+  defp named(name), do: from(i in Item, where: i.name == ^name)
+
   @doc "Makes the call; answers its result and what is left in the mailbox."
   def call(%{repo: repo, action: action} = ask, resource, modifiers) do
+    {resource, more} = if is_tuple(resource), do: resource, else: {resource, []}
     resource = Enum.reduce(modifiers, resource, &modify/2)
-    call = fn -> apply(repo, action, [resource]) end
+    options = for {:options, options} <- modifiers, do: options
+    call = fn -> apply(repo, action, [resource | more ++ options]) end
 
     got =
       outcome(
@@ -82,6 +97,8 @@ defmodule RealEcto.Contract.Here do
   end
 
   defp modify(:unique, changeset), do: Item.unique(changeset)
+
+  defp modify(:select, query), do: from(i in query, select: i)
 
   defp modify({:hook, hook}, changeset),
     do: Ecto.Changeset.prepare_changes(changeset, &hook(&1, hook))
@@ -119,6 +136,16 @@ defmodule RealEcto.Contract.Here do
 
   defmodule Count do
     use EctoMiddleware
+
+    @impl EctoMiddleware
+    def process_before(resource, _resolution) do
+      Trace.note(:counted)
+      {:cont, resource}
+    end
+  end
+
+  defmodule CountAll do
+    use EctoMiddleware, bulk_operations: true
 
     @impl EctoMiddleware
     def process_before(resource, _resolution) do

@@ -3,6 +3,7 @@ defmodule RealEcto.On do
   What the tests have run on a peer. It is compiled, not part of a test
   script: a fun must have its module on the node that it travels to.
   """
+  import Ecto.Query, only: [dynamic: 2, from: 2]
   alias RealEcto.{Item, Trace}
 
   @doc "Calls it, and answers how it ended: `{:gave, _}` or what was raised."
@@ -25,6 +26,12 @@ defmodule RealEcto.On do
       Ecto.Multi.insert(multi, name, %Item{name: name})
     end)
     |> repo.transaction()
+  end
+
+  @doc "An update whose value is an expression that was made at run time."
+  def doubled(repo, name) do
+    query = from(i in Item, where: i.name == ^name)
+    repo.update_all(query, set: [value: dynamic([i], i.value * 2)])
   end
 
   @doc "Code that rescues, prints and goes on."
