@@ -16,6 +16,7 @@
 -export([cluster_status_three_nodes/1]).
 -export([write_on_primary_is_local_and_replicates/1]).
 -export([write_on_replica_is_forwarded/1]).
+-export([bulk_on_replica_is_forwarded/1]).
 -export([changeset_error_and_constraint_error_come_back/1]).
 -export([primary_stopped_cleanly_write_waits_and_succeeds/1]).
 -export([primary_killed_write_waits_and_succeeds/1]).
@@ -54,6 +55,7 @@ on_stub() ->
     [cluster_status_three_nodes,
      write_on_primary_is_local_and_replicates,
      write_on_replica_is_forwarded,
+     bulk_on_replica_is_forwarded,
      changeset_error_and_constraint_error_come_back,
      write_in_local_transaction_is_refused,
      reads_never_leave_the_node,
@@ -105,6 +107,8 @@ options(frozen_beam_primary_is_replaced) ->
     #{supervisor => [{erpc_timeout, 1000}]};
 options(no_primary_fails_within_primary_wait) ->
     #{supervisor => [{primary_wait, 1000}]};
+options(bulk_on_replica_is_forwarded) ->
+    #{supervisor => [{max_forward_bytes, 4096}]};
 options(repo_opened_before_the_mount_never_writes_under_it) ->
     #{repos => [a, b]};
 options(_Case) ->
@@ -159,6 +163,38 @@ write_on_replica_is_forwarded(Config) ->
     ?assertEqual(deleted, ?ITEM:state(Gone)),
     ?assertEqual(deleted, ?ITEM:state(repo(Cluster, b, 'delete!', [Bob2]))),
     e2e_cluster:await_rows(Cluster, [<<"cid">>, <<"dot">>]).
+
+%% Each is one statement, and one transaction of LiteFS's.
+bulk_on_replica_is_forwarded(Config) ->
+    Cluster = cluster(Config),
+    Rows = [#{name => Name, value => 0}
+            || Name <- [<<"ann">>, <<"bob">>, <<"cid">>]],
+    ?assertEqual({3, nil}, repo(Cluster, b, insert_all, [items, Rows])),
+    ?assertMatch({2, [#{name := <<"dot">>}, #{name := <<"eve">>}]},
+                 repo(Cluster, c, insert_all,
+                      [items, [#{name => Name, value => 4}
+                               || Name <- [<<"dot">>, <<"ann">>, <<"eve">>]],
+                       [{on_conflict, nothing}, {returning, [name]}]])),
+    Ann = ecto_litefs_test_bulk:named(<<"ann">>),
+    ?assertEqual({1, nil}, repo(Cluster, c, update_all,
+                                [Ann, [{set, [{value, 7}]}]])),
+    ?assertEqual({1, nil}, repo(Cluster, b, delete_all,
+                                [ecto_litefs_test_bulk:named(<<"bob">>)])),
+    Written = #{<<"ann">> => 7, <<"cid">> => 0, <<"dot">> => 4,
+                <<"eve">> => 4},
+    ?assertEqual(Written, e2e_cluster:rows(Cluster, a)),
+    Taken = [items, [#{name => <<"fay">>, value => 1}, hd(Rows)]],
+    TooMany = [items, [#{name => integer_to_binary(N), value => N}
+                       || N <- lists:seq(1, 1000)]],
+    [begin
+         ?assertMatch({raised, #{'__struct__' := 'Elixir.Exqlite.Error'}, _, _},
+                      timed(Cluster, Name, insert_all, Taken)),
+         ?assertMatch({raised, #{reason := {payload_too_large, _, 4096},
+                                 outcome := not_executed}, _, _},
+                      timed(Cluster, Name, insert_all, TooMany))
+     end || Name <- [b, c]],
+    ?assertEqual(Written, e2e_cluster:rows(Cluster, a)),
+    e2e_cluster:await_rows(Cluster, lists:sort(maps:keys(Written))).
 
 %% What a replica answers is what the primary answers.
 changeset_error_and_constraint_error_come_back(Config) ->
@@ -550,10 +586,12 @@ change(Item, Value) ->
     ?ITEM:changeset(Item, #{value => Value}).
 
 answer(Cluster, Name, {Function, Resource}) ->
-    {How, What, _From, _To} =
-        e2e_cluster:call(Cluster, Name, e2e_node,
-                         {timed, [?REPO, Function, [Resource]]}),
+    {How, What, _From, _To} = timed(Cluster, Name, Function, [Resource]),
     {How, What}.
+
+timed(Cluster, Name, Function, Args) ->
+    e2e_cluster:call(Cluster, Name, e2e_node,
+                     {timed, [?REPO, Function, Args]}).
 
 timed_insert(Cluster, Name, Row) ->
     e2e_cluster:call(Cluster, Name, e2e_node,
