@@ -10,7 +10,6 @@
 -export([litefs/1]).
 -export([litefs/2]).
 -export([erlang_node/2]).
--export([mount_dir/2]).
 -export([call/4]).
 -export([call/5]).
 -export([start_repo/2]).
@@ -111,7 +110,6 @@ litefs(#{litefs := LiteFS}, Name) ->
 erlang_node(Cluster, Name) ->
     e2e_peer:erlang_node(peer(Cluster, Name)).
 
--spec mount_dir(cluster(), name()) -> file:filename().
 mount_dir(Cluster, Name) ->
     litefs_node:mount_dir(litefs(Cluster, Name)).
 
@@ -213,11 +211,11 @@ open_files(Cluster, Name) ->
 
 -spec freeze_beam(cluster(), name()) -> ok.
 freeze_beam(Cluster, Name) ->
-    e2e_peer:signal(peer(Cluster, Name), 'STOP').
+    e2e_peer:freeze(peer(Cluster, Name)).
 
 -spec thaw_beam(cluster(), name()) -> ok.
 thaw_beam(Cluster, Name) ->
-    e2e_peer:signal(peer(Cluster, Name), 'CONT').
+    e2e_peer:thaw(peer(Cluster, Name)).
 
 %% init:stop/0, and the operating-system process is gone in time.
 -spec stop_beam(cluster(), name(), pos_integer()) -> ok.

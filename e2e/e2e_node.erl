@@ -46,11 +46,22 @@ create_table(Database, JournalMode) ->
 
 -spec start(options()) -> ok.
 start(Options) ->
+    ok = load_all(),
     ok = persistent_term:put({?MODULE, options}, Options),
     {ok, _Started} = application:ensure_all_started(ecto_litefs),
     {ok, Pid} = supervisor:start_link({local, ?MODULE}, ?MODULE, Options),
     true = unlink(Pid),
     ok.
+
+%% As in a release, where no code is loaded in the middle of a failover.
+load_all() ->
+    Dirs = [Dir || Dir <- code:get_path(),
+                   string:prefix(Dir, code:lib_dir()) =:= nomatch],
+    Beams = [Beam || Dir <- Dirs,
+                     Beam <- filelib:wildcard(filename:join(Dir, "*.beam"))],
+    code:ensure_modules_loaded(
+      [list_to_atom(filename:basename(Beam, ".beam")) || Beam <- Beams]
+      ++ [erpc, sqlite3, sqlite3_lib]).
 
 -spec init(options()) ->
           {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.

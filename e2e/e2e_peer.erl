@@ -11,7 +11,8 @@
 -export([call/5]).
 -export([erlang_node/1]).
 -export([os_pid/1]).
--export([signal/2]).
+-export([freeze/1]).
+-export([thaw/1]).
 -export([kill/1]).
 -export([await_end/1]).
 
@@ -25,8 +26,6 @@
 -record(peer, {server :: pid(), control :: pid(), node :: node(),
                os_pid :: string()}).
 -opaque peer() :: #peer{}.
-
--type signal() :: 'STOP' | 'CONT' | 'KILL'.
 
 %% Not linked to the process of the test, which may die of a timetrap.
 -spec start(string(), string(), [string()]) -> peer().
@@ -49,9 +48,14 @@ erlang_node(#peer{node = Node}) ->
 os_pid(#peer{os_pid = OsPid}) ->
     OsPid.
 
--spec signal(peer(), signal()) -> ok.
-signal(#peer{os_pid = OsPid}, Signal) ->
-    "" = os:cmd(lists:concat(["kill -", Signal, " ", OsPid])),
+-spec freeze(peer()) -> ok.
+freeze(#peer{os_pid = OsPid}) ->
+    "" = os:cmd("kill -STOP " ++ OsPid),
+    e2e_wait:stopped(OsPid).
+
+-spec thaw(peer()) -> ok.
+thaw(#peer{os_pid = OsPid}) ->
+    "" = os:cmd("kill -CONT " ++ OsPid),
     ok.
 
 %% Does not wait for its end: a VM with a file open on a LiteFS that is frozen

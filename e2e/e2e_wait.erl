@@ -3,6 +3,7 @@
 
 -export([until/2]).
 -export([until/3]).
+-export([stopped/1]).
 -export([us/0]).
 
 %% Ten seconds are far more than anything takes that works.
@@ -25,6 +26,15 @@ wait(What, Deadline, TimeoutMs, Condition) ->
             timer:sleep(5),
             wait(What, Deadline, TimeoutMs, Condition)
     end.
+
+%% SIGSTOP takes its time: until the operating-system process has stopped.
+-spec stopped(string()) -> ok.
+stopped(OsPid) ->
+    true = until("the process has stopped", fun() ->
+        {ok, Stat} = file:read_file("/proc/" ++ OsPid ++ "/stat"),
+        match =:= re:run(Stat, "^.*\\) T ", [{capture, none}])
+    end),
+    ok.
 
 %% Microseconds on a clock that all processes of this machine share.
 -spec us() -> integer().

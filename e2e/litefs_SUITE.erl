@@ -14,6 +14,7 @@
 -export([clean_stop_elects_another/1]).
 -export([kill_elects_another_and_restart_rejoins/1]).
 -export([promotion_is_seen_in_the_events/1]).
+-export([expired_lease_is_noticed/1]).
 -export([frozen_primary_is_not_replaced/1]).
 -export([failing_elector_leaves_no_primary/1]).
 -export([cut_off_primary_goes_on_beside_a_new_one/1]).
@@ -30,7 +31,8 @@ with_any_elector() ->
      promotion_is_seen_in_the_events].
 
 with_the_stub() ->
-    [frozen_primary_is_not_replaced,
+    [expired_lease_is_noticed,
+     frozen_primary_is_not_replaced,
      failing_elector_leaves_no_primary,
      cut_off_primary_goes_on_beside_a_new_one].
 
@@ -82,6 +84,19 @@ promotion_is_seen_in_the_events(Config) ->
         litefs_http:primary_since(Watcher, Before)
     end),
     ?assert(At - Before < 1000000),
+    litefs_http:unwatch(Watcher).
+
+expired_lease_is_noticed(Config) ->
+    {Cluster, A} = cluster(Config),
+    Watcher = litefs_http:watch(litefs_node:port(A)),
+    e2e_wait:until("the stream's first event", fun() ->
+        litefs_http:events(Watcher) =/= []
+    end),
+    ok = consul_stub:expire(litefs_cluster:elector(Cluster)),
+    _ = e2e_wait:until("the primary steps down", fun() ->
+        litefs_http:demoted_since(Watcher, 0)
+    end),
+    _ = litefs_cluster:await_primary(Cluster),
     litefs_http:unwatch(Watcher).
 
 %% Its lease runs out meanwhile, but no one asks: replicas stay attached.

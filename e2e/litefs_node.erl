@@ -18,7 +18,6 @@
 -export([mount_dir/1]).
 -export([port/1]).
 -export([running/1]).
--export([os_pid/1]).
 -export([last_exit/1]).
 -export([layers/1]).
 -export([free_ports/1]).
@@ -92,7 +91,8 @@ kill(Node) ->
 
 -spec freeze(pid()) -> ok.
 freeze(Node) ->
-    gen_server:call(Node, {signal, "STOP"}).
+    ok = gen_server:call(Node, {signal, "STOP"}),
+    e2e_wait:stopped(integer_to_list(os_pid(Node))).
 
 -spec thaw(pid()) -> ok.
 thaw(Node) ->
@@ -124,7 +124,6 @@ port(Node) ->
 running(Node) ->
     is_integer(os_pid(Node)).
 
--spec os_pid(pid()) -> pos_integer() | none.
 os_pid(Node) ->
     gen_server:call(Node, os_pid).
 
@@ -136,7 +135,7 @@ last_exit(Node) ->
 %% How many file systems are mounted on the directory, one above the other.
 -spec layers(file:filename()) -> non_neg_integer().
 layers(Dir) ->
-    {ok, Info} = read_proc("/proc/self/mountinfo"),
+    {ok, Info} = file:read_file("/proc/self/mountinfo"),
     Mounts = [lists:nth(5, string:lexemes(Line, " "))
               || Line <- string:lexemes(Info, "\n")],
     length([M || M <- Mounts, M =:= list_to_binary(Dir)]).
@@ -152,19 +151,6 @@ unmount_dir(Dir) ->
             Said = os:cmd("fusermount3 -uz '" ++ Dir ++ "' 2>&1"),
             layers(Dir) < Layers orelse error({still_mounted, Dir, Said}),
             unmount_dir(Dir)
-    end.
-
-%% Files of /proc have no size, so file:read_file/1 alone stops too early.
-read_proc(Path) ->
-    {ok, File} = file:open(Path, [read, binary, raw]),
-    Text = read_rest(File, <<>>),
-    ok = file:close(File),
-    {ok, Text}.
-
-read_rest(File, Read) ->
-    case file:read(File, 65536) of
-        {ok, More} -> read_rest(File, <<Read/binary, More/binary>>);
-        eof -> Read
     end.
 
 %%% The server.
