@@ -10,6 +10,7 @@
 -export([new/1]).
 -export([loaded/3]).
 -export([changeset/2]).
+-export([change/1]).
 -export([unique_constraint/1]).
 -export([prepare_changes/2]).
 -export([apply_changes/2]).
@@ -54,6 +55,11 @@ changeset(Item, Params) ->
             add_error(Changeset, name,
                       {<<"can't be blank">>, [{validation, required}]})
     end.
+
+%% Of a bare struct, as Ecto.Changeset.change/1: nothing is validated.
+-spec change(item()) -> changeset().
+change(Item) ->
+    (changeset(Item, #{}))#{errors := [], 'valid?' := true}.
 
 %% Declares the unique index, as Ecto.Changeset.unique_constraint/2 does: its
 %% violation becomes an error of the changeset instead of an exception.

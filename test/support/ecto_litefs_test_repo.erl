@@ -1,6 +1,6 @@
 %% A stand-in for a Repo that uses Ecto, ecto_sqlite3 and EctoMiddleware.Repo,
-%% on real SQLite (Debian's erlang-p1-sqlite3). One connection, that is the
-%% pool; everything else answers, raises and locks as Ecto does.
+%% on real SQLite (Debian's erlang-p1-sqlite3); it answers, raises and locks as
+%% Ecto does.
 %%
 %% A Repo module is two lines (see 'Elixir.TestRepo'):
 %%
@@ -20,13 +20,16 @@
 %%
 %% Options: database (required), journal_mode (wal | delete, default: as the
 %% file is; set on the primary only, LiteFS refuses it elsewhere),
-%% busy_timeout (ms, default 5000), name (the Repo's; another one is a database
+%% busy_timeout (ms, default 5000), read_only (true: it cannot write, as on a
+%% replica), pool_size (default 1), queue_timeout (how long one waits for a
+%% connection, ms, default 60000), name (the Repo's; another one is a database
 %% for put_dynamic_repo/1). `rows(Repo)` reads {Name, Value} pairs past
 %% Ecto; `sql(Repo, SQL, Params)` runs any statement on the connection.
-%% `set_middleware(Repo, Modules)` replaces ['Elixir.EctoLiteFS.Middleware'].
+%% `set_middleware(Repo, Modules)` replaces ['Elixir.EctoLiteFS.Middleware'],
+%% and `set_default_options(Repo, Fun)` what Repo:default_options/1 answers.
+%% `last_options(Repo, Operation)` tells with which options an operation
+%% (transaction, insert, all, query, ...) ran last on this node.
 -module(ecto_litefs_test_repo).
-
--behaviour(gen_server).
 
 -export([start/2]).
 -export([start_link/2]).
@@ -36,44 +39,29 @@
 -export([sql/3]).
 -export([set_middleware/2]).
 -export([middleware/1]).
+-export([set_default_options/2]).
+-export([last_options/2]).
 -export([opened/1]).
 
 %% What a Repo module consists of.
 -export([call/3]).
--export([write/3]).
--export([get/2]).
+-export([super/3]).
+-export(['exists?'/3]).
 -export([all/1]).
--export([transaction/3]).
--export([rollback/2]).
--export(['in_transaction?'/1]).
--export([disconnect_all/1]).
 -export([get_dynamic_repo/1]).
 -export([put_dynamic_repo/2]).
 
--export([init/1]).
--export([handle_call/3]).
--export([handle_cast/2]).
--export([handle_info/2]).
--export([terminate/2]).
-
--define(TIMEOUT, 60000).
 -define(MIDDLEWARE, ['Elixir.EctoLiteFS.Middleware']).
 
--type options() :: #{database := file:name_all(),
-                     journal_mode => wal | delete,
-                     busy_timeout => non_neg_integer(),
-                     name => atom()}.
-
--spec start(module(), options()) -> {ok, pid()} | {error, term()}.
+-spec start(module(), ecto_litefs_test_pool:options()) ->
+          {ok, pid()} | {error, term()}.
 start(Repo, Options) ->
-    gen_server:start({local, name(Repo, Options)}, ?MODULE, Options, []).
+    ecto_litefs_test_pool:start(Repo, Options).
 
--spec start_link(module(), options()) -> {ok, pid()} | {error, term()}.
+-spec start_link(module(), ecto_litefs_test_pool:options()) ->
+          {ok, pid()} | {error, term()}.
 start_link(Repo, Options) ->
-    gen_server:start_link({local, name(Repo, Options)}, ?MODULE, Options, []).
-
-name(_Repo, #{name := Name}) -> Name;
-name(Repo, #{}) -> Repo.
+    ecto_litefs_test_pool:start_link(Repo, Options).
 
 -spec stop(module()) -> ok.
 stop(Repo) ->
@@ -94,7 +82,10 @@ rows(Repo) ->
 
 -spec sql(module(), iodata(), [term()]) -> term().
 sql(Repo, Sql, Params) ->
-    connected(Repo, fun(Db) -> query(Db, Sql, Params) end).
+    ecto_litefs_test_transaction:connected(
+      Repo, fun(Connection) ->
+                    ecto_litefs_test_sqlite:execute(Connection, Sql, Params)
+            end).
 
 -spec set_middleware(module(), [module()]) -> ok.
 set_middleware(Repo, Modules) ->
@@ -104,10 +95,18 @@ set_middleware(Repo, Modules) ->
 middleware(Repo) ->
     persistent_term:get({?MODULE, Repo}, ?MIDDLEWARE).
 
+-spec set_default_options(module(), fun((atom()) -> [{atom(), term()}])) -> ok.
+set_default_options(Repo, Fun) ->
+    ecto_litefs_test_options:set_default(Repo, Fun).
+
+-spec last_options(module(), atom()) -> {node(), [{atom(), term()}]} | none.
+last_options(Repo, Operation) ->
+    ecto_litefs_test_options:last(Repo, Operation).
+
 %% How often the database was opened: disconnect_all/1 makes it grow.
 -spec opened(module()) -> non_neg_integer().
 opened(Repo) ->
-    gen_server:call(Repo, opened, ?TIMEOUT).
+    ecto_litefs_test_pool:opened(Repo).
 
 %%% The Repo's functions
 
@@ -133,42 +132,48 @@ middleware(Repo, Action, Resource) ->
     'Elixir.EctoMiddleware.Engine':reject_non_bulk_middleware(
       Repo:middleware(Action, Resource), Action).
 
--spec write(module(), atom(), [term()]) -> term().
-write(Repo, insert_all, Args) -> ecto_litefs_test_bulk:insert_all(Repo, Args);
-write(Repo, update_all, Args) -> ecto_litefs_test_bulk:update_all(Repo, Args);
-write(Repo, delete_all, Args) -> ecto_litefs_test_bulk:delete_all(Repo, Args);
-write(Repo, Action, [Resource | _]) ->
-    ecto_litefs_test_write:run(Repo, Action, Resource).
+%% What is below the middleware: Ecto's own function.
+-spec super(module(), atom(), [term()]) -> term().
+super(Repo, Action, Args) ->
+    {Arguments, [Given]} = lists:split(length(Args) - 1, Args),
+    Options = ecto_litefs_test_options:merged(Repo, operation(Action), Given),
+    run(Repo, Action, Arguments, Options).
 
--spec get(module(), integer()) -> ecto_litefs_test_item:item() | nil.
-get(Repo, Id) ->
-    case sql(Repo, "SELECT id, name, value FROM items WHERE id = ?", [Id]) of
-        [_, {rows, []}] -> nil;
-        [_, {rows, [{Id, Name, Value}]}] ->
-            ecto_litefs_test_item:loaded(Id, Name, Value)
-    end.
+%% The name that default_options/1 is asked by.
+operation('insert!') -> insert;
+operation('update!') -> update;
+operation('delete!') -> delete;
+operation('insert_or_update!') -> insert_or_update;
+operation(get) -> all;
+operation(one) -> all;
+operation(Action) -> Action.
 
+run(Repo, get, [_Schema, Id], _Options) ->
+    ecto_litefs_test_read:get(Repo, Id);
+run(Repo, all, [Queryable], _Options) ->
+    ecto_litefs_test_read:all(Repo, Queryable);
+run(Repo, one, [Queryable], _Options) ->
+    ecto_litefs_test_read:one(Repo, Queryable);
+run(Repo, insert_all, Args, Options) ->
+    ecto_litefs_test_bulk:insert_all(Repo, Args ++ [Options]);
+run(Repo, update_all, Args, Options) ->
+    ecto_litefs_test_bulk:update_all(Repo, Args ++ [Options]);
+run(Repo, delete_all, Args, Options) ->
+    ecto_litefs_test_bulk:delete_all(Repo, Args ++ [Options]);
+run(Repo, Action, [Resource], Options) ->
+    ecto_litefs_test_write:run(Repo, Action, Resource, Options).
+
+%% EctoMiddleware does not know it.
+-spec 'exists?'(module(), module() | ecto_litefs_test_bulk:query(),
+                [{atom(), term()}]) -> boolean().
+'exists?'(Repo, Queryable, Given) ->
+    _ = ecto_litefs_test_options:merged(Repo, all, Given),
+    ecto_litefs_test_read:'exists?'(Repo, Queryable).
+
+%% Past the middleware.
 -spec all(module()) -> [ecto_litefs_test_item:item()].
 all(Repo) ->
-    [_, {rows, Rows}] =
-        sql(Repo, "SELECT id, name, value FROM items ORDER BY id", []),
-    [ecto_litefs_test_item:loaded(Id, Name, Value) || {Id, Name, Value} <- Rows].
-
--spec transaction(module(), fun(() -> term()), list()) ->
-          {ok, term()} | {error, term()}.
-transaction(Repo, Fun, Options) ->
-    case 'in_transaction?'(Repo) of
-        true -> {ok, Fun()};
-        false -> connected(Repo, fun(Db) -> transact(Repo, Db, Fun, Options) end)
-    end.
-
--spec rollback(module(), term()) -> no_return().
-rollback(Repo, Value) ->
-    throw({?MODULE, rollback, Repo, Value}).
-
--spec 'in_transaction?'(module()) -> boolean().
-'in_transaction?'(Repo) ->
-    get({?MODULE, transaction, get_dynamic_repo(Repo)}) =:= true.
+    ecto_litefs_test_read:all(Repo, items).
 
 -spec get_dynamic_repo(module()) -> atom() | pid().
 get_dynamic_repo(Repo) ->
@@ -182,143 +187,3 @@ put_dynamic_repo(Repo, Name) ->
     Before = get_dynamic_repo(Repo),
     put({?MODULE, dynamic_repo, Repo}, Name),
     Before.
-
--spec disconnect_all(module()) -> ok.
-disconnect_all(Repo) ->
-    gen_server:call(Repo, disconnect_all, ?TIMEOUT).
-
-transact(Repo, Db, Fun, Options) ->
-    query(Db, begin_sql(proplists:get_value(mode, Options, deferred)), []),
-    Key = {?MODULE, transaction, get_dynamic_repo(Repo)},
-    put(Key, true),
-    try
-        Value = Fun(),
-        query(Db, "COMMIT", []),
-        {ok, Value}
-    catch
-        throw:{?MODULE, rollback, Repo, Reason} ->
-            sqlite3:sql_exec_timeout(Db, "ROLLBACK", ?TIMEOUT),
-            {error, Reason};
-        Class:Reason:Stack ->
-            sqlite3:sql_exec_timeout(Db, "ROLLBACK", ?TIMEOUT),
-            erlang:raise(Class, Reason, Stack)
-    after
-        erase(Key)
-    end.
-
-begin_sql(deferred) -> "BEGIN";
-begin_sql(immediate) -> "BEGIN IMMEDIATE".
-
-%% The connection is checked out for the time of Fun; within a transaction the
-%% process has it already.
-connected(Repo, Fun) ->
-    Pool = get_dynamic_repo(Repo),
-    Key = {?MODULE, connection, Pool},
-    case get(Key) of
-        undefined ->
-            Db = checkout(Pool),
-            put(Key, Db),
-            try Fun(Db) after erase(Key), gen_server:cast(Pool, {checkin, self()})
-            end;
-        Db ->
-            Fun(Db)
-    end.
-
-checkout(Pool) ->
-    case gen_server:call(Pool, checkout, ?TIMEOUT) of
-        {ok, Db} ->
-            Db;
-        {error, Message} ->
-            error(#{'__struct__' => 'Elixir.DBConnection.ConnectionError',
-                    '__exception__' => true, message => Message})
-    end.
-
-query(Db, Sql, Params) ->
-    Statement = iolist_to_binary(Sql),
-    case sqlite3:sql_exec_timeout(Db, Statement, Params, ?TIMEOUT) of
-        {error, _Code, Message} -> raise(Statement, Message);
-        [_Columns, _Rows, {error, _Code, Message}] -> raise(Statement, Message);
-        Result -> Result
-    end.
-
-raise(Statement, Message) ->
-    error(#{'__struct__' => 'Elixir.Exqlite.Error', '__exception__' => true,
-            statement => Statement, message => list_to_binary(Message)}).
-
-%%% The pool: one connection, opened when first needed
-
--spec init(options()) -> {ok, map()}.
-init(Options) ->
-    process_flag(trap_exit, true),
-    {ok, #{options => Options, db => none, holder => none, stale => false,
-           waiting => queue:new(), opened => 0}}.
-
-handle_call(checkout, From, #{holder := none} = State) ->
-    {noreply, lend(From, State)};
-handle_call(checkout, From, #{waiting := Waiting} = State) ->
-    {noreply, State#{waiting := queue:in(From, Waiting)}};
-handle_call(disconnect_all, _From, #{holder := none} = State) ->
-    {reply, ok, close(State)};
-handle_call(disconnect_all, _From, State) ->
-    {reply, ok, State#{stale := true}};
-handle_call(opened, _From, #{opened := Opened} = State) ->
-    {reply, Opened, State}.
-
-handle_cast({checkin, Pid}, #{holder := {Pid, Monitor}} = State) ->
-    demonitor(Monitor, [flush]),
-    {noreply, next(State)};
-handle_cast({checkin, _}, State) ->
-    {noreply, State}.
-
-%% A holder that died may have left a transaction open.
-handle_info({'DOWN', Monitor, _, Pid, _}, #{holder := {Pid, Monitor}} = State) ->
-    {noreply, next(State#{stale := true})};
-handle_info({'EXIT', Db, _}, #{db := Db} = State) ->
-    {noreply, State#{db := none}};
-handle_info(_, State) ->
-    {noreply, State}.
-
-terminate(_Reason, State) ->
-    close(State).
-
-next(#{stale := true} = State) ->
-    next(close(State#{stale := false}));
-next(#{waiting := Waiting} = State) ->
-    case queue:out(Waiting) of
-        {empty, _} -> State#{holder := none};
-        {{value, From}, Rest} -> lend(From, State#{waiting := Rest})
-    end.
-
-lend({Pid, _} = From, State) ->
-    case open(State) of
-        {ok, #{db := Db} = State1} ->
-            gen_server:reply(From, {ok, Db}),
-            State1#{holder := {Pid, monitor(process, Pid)}};
-        {error, Message} ->
-            gen_server:reply(From, {error, Message}),
-            next(State)
-    end.
-
-open(#{db := none, options := Options, opened := Opened} = State) ->
-    File = maps:get(database, Options),
-    case sqlite3:start_link(anonymous, [{file, binary_to_list(iolist_to_binary(File))}]) of
-        {ok, Db} ->
-            set(Db, "busy_timeout", maps:get(busy_timeout, Options, 5000)),
-            [set(Db, "journal_mode", Mode)
-             || #{journal_mode := Mode} <- [Options]],
-            {ok, State#{db := Db, opened := Opened + 1}};
-        {error, Reason} ->
-            {error, iolist_to_binary(io_lib:format("~p", [Reason]))}
-    end;
-open(State) ->
-    {ok, State}.
-
-set(Db, Pragma, Value) ->
-    Sql = io_lib:format("PRAGMA ~s = ~p", [Pragma, Value]),
-    sqlite3:sql_exec_timeout(Db, iolist_to_binary(Sql), ?TIMEOUT).
-
-close(#{db := none} = State) ->
-    State;
-close(#{db := Db} = State) ->
-    sqlite3:close_timeout(Db, ?TIMEOUT),
-    State#{db := none}.

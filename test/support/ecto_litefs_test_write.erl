@@ -2,28 +2,32 @@
 %% changeset into a statement, and its failure into a value or an exception.
 -module(ecto_litefs_test_write).
 
--export([run/3]).
+-export([run/4]).
 
--spec run(module(), atom(), map()) -> term().
-run(Repo, 'insert!', Resource) -> bang(insert, run(Repo, insert, Resource));
-run(Repo, 'update!', Resource) -> bang(update, run(Repo, update, Resource));
-run(Repo, 'delete!', Resource) -> bang(delete, run(Repo, delete, Resource));
-run(Repo, 'insert_or_update!', #{data := Item} = Changeset) ->
-    bang(insert_or_update(Item), run(Repo, insert_or_update, Changeset));
-run(Repo, insert_or_update, #{data := Item} = Changeset) ->
-    run(Repo, insert_or_update(Item), Changeset);
-run(Repo, Action, #{'__struct__' := 'Elixir.Ecto.Changeset'} = Changeset) ->
-    changeset(Repo, Action, Changeset#{action := Action, repo := Repo});
-run(Repo, insert, #{name := Name, value := Value} = Item) ->
-    New = Item#{name := nil, value := nil},
-    run(Repo, insert, changes(New, #{name => Name, value => Value}));
-run(Repo, delete, Item) ->
-    run(Repo, delete, changes(Item, #{})).
+-define(ERROR, ecto_litefs_test_error).
 
-%% As Ecto makes of a bare struct: nothing is validated.
-changes(Item, Changes) ->
-    (ecto_litefs_test_item:changeset(Item, #{}))
-        #{changes := Changes, errors := [], 'valid?' := true}.
+-spec run(module(), atom(), map(), [{atom(), term()}]) -> term().
+run(Repo, 'insert!', Resource, Options) ->
+    bang(insert, run(Repo, insert, Resource, Options));
+run(Repo, 'update!', Resource, Options) ->
+    bang(update, run(Repo, update, Resource, Options));
+run(Repo, 'delete!', Resource, Options) ->
+    bang(delete, run(Repo, delete, Resource, Options));
+run(Repo, 'insert_or_update!', #{data := Item} = Changeset, Options) ->
+    bang(insert_or_update(Item),
+         run(Repo, insert_or_update, Changeset, Options));
+run(Repo, insert_or_update, #{data := Item} = Changeset, Options) ->
+    run(Repo, insert_or_update(Item), Changeset, Options);
+run(Repo, Action, #{'__struct__' := 'Elixir.Ecto.Changeset'} = Changeset,
+    Options) ->
+    Prepared = Changeset#{action := Action, repo := Repo},
+    changeset(Repo, Action, Prepared, Options);
+run(Repo, insert, #{name := Name, value := Value} = Item, Options) ->
+    Changeset = ecto_litefs_test_item:change(Item#{name := nil, value := nil}),
+    Changes = #{name => Name, value => Value},
+    run(Repo, insert, Changeset#{changes := Changes}, Options);
+run(Repo, delete, Item, Options) ->
+    run(Repo, delete, ecto_litefs_test_item:change(Item), Options).
 
 insert_or_update(Item) ->
     case ecto_litefs_test_item:state(Item) of
@@ -34,24 +38,26 @@ insert_or_update(Item) ->
 bang(_, {ok, Item}) ->
     Item;
 bang(Action, {error, Changeset}) ->
-    raise('Elixir.Ecto.InvalidChangesetError',
-          #{action => Action, changeset => Changeset}).
+    ?ERROR:raise('Elixir.Ecto.InvalidChangesetError',
+                 #{action => Action, changeset => Changeset}).
 
-changeset(_Repo, _Action, #{'valid?' := false} = Changeset) ->
+changeset(_Repo, _Action, #{'valid?' := false} = Changeset, _Options) ->
     {error, Changeset};
-changeset(Repo, Action, #{prepare := []} = Changeset) ->
+changeset(Repo, Action, #{prepare := []} = Changeset, _Options) ->
     statement(Repo, Action, Changeset);
-changeset(Repo, Action, #{prepare := Prepare} = Changeset) ->
+changeset(Repo, Action, #{prepare := Prepare} = Changeset, Options) ->
     Transaction =
         fun() ->
                 Prepared = lists:foldr(fun(Fun, C) -> Fun(C) end,
                                        Changeset#{prepare := []}, Prepare),
                 case statement(Repo, Action, Prepared) of
-                    {ok, Item} -> Item;
-                    {error, Error} -> Repo:rollback(Error)
+                    {ok, Item} ->
+                        Item;
+                    {error, Error} ->
+                        ecto_litefs_test_transaction:rollback(Repo, Error)
                 end
         end,
-    Repo:transaction(Transaction).
+    ecto_litefs_test_transaction:run(Repo, Transaction, Options).
 
 statement(Repo, Action, Changeset) ->
     try {ok, execute(Repo, Action, Changeset)}
@@ -82,9 +88,10 @@ one(Repo, #{action := Action} = Changeset, Sql, Params) ->
     case sql(Repo, Sql, Params) of
         [_, {rows, [_]}] -> ok;
         [_, {rows, []}] ->
-            raise('Elixir.Ecto.StaleEntryError',
-                  #{changeset => Changeset, action => Action,
-                    message => <<"attempted to change a stale struct">>})
+            ?ERROR:raise(
+              'Elixir.Ecto.StaleEntryError',
+              #{changeset => Changeset, action => Action,
+                message => <<"attempted to change a stale struct">>})
     end.
 
 sql(Repo, Sql, Params) ->
@@ -94,15 +101,12 @@ to_null(nil) -> null;
 to_null(Param) -> Param.
 
 unique_violation(Action, #{constraints := []}) ->
-    raise('Elixir.Ecto.ConstraintError',
-          #{type => unique, constraint => <<"items_name_index">>,
-            action => Action,
-            message => <<"constraint error when attempting to write">>});
+    ?ERROR:raise('Elixir.Ecto.ConstraintError',
+                 #{type => unique, constraint => <<"items_name_index">>,
+                   action => Action,
+                   message => <<"constraint error when attempting to write">>});
 unique_violation(_Action, #{constraints := [Constraint | _]} = Changeset) ->
     #{type := Type, field := Field, constraint := Name,
       error_message := Message} = Constraint,
     Error = {Message, [{constraint, Type}, {constraint_name, Name}]},
     {error, ecto_litefs_test_item:add_error(Changeset, Field, Error)}.
-
-raise(Struct, Fields) ->
-    error(Fields#{'__struct__' => Struct, '__exception__' => true}).
