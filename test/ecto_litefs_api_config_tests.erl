@@ -17,7 +17,11 @@ defaults_test() ->
                    erpc_timeout => 15000,
                    mount => auto,
                    primary_wait => 20000,
-                   max_forward_bytes => 8388608},
+                   max_forward_bytes => 8388608,
+                   max_queue => 1000,
+                   on_error => return,
+                   propagate => ['$callers', '$logger_metadata$',
+                                 '$__current_otel_ctx']},
                  ?CONFIG:'new!'([{repo, my_repo}])).
 
 good_test_() ->
@@ -33,6 +37,9 @@ good_test_() ->
                          {primary_wait, 0}, {primary_wait, 1},
                          {max_forward_bytes, 1},
                          {max_forward_bytes, 1 bsl 40},
+                         {max_queue, 0}, {max_queue, 1 bsl 40},
+                         {on_error, return}, {on_error, raise},
+                         {propagate, []}, {propagate, [tenant, {a, 1}]},
                          {poll_interval, 16#ffffffff},
                          {cache_ttl, 16#ffffffff},
                          {refresh_grace_period, 16#ffffffff},
@@ -99,6 +106,10 @@ wrong_in_1_0() ->
      {erpc_timeout, Integer, [0, -1, infinity, <<"1">>]},
      {primary_wait, "a non-negative integer", [-1, infinity, 0.5, nil]},
      {max_forward_bytes, Integer, [0, -1, 0.5, infinity, <<"1">>, nil]},
+     {max_queue, "a non-negative integer", [-1, infinity, 0.5, nil]},
+     {on_error, ":return or :raise", [true, <<"raise">>, nil]},
+     {propagate, "a list of keys of the process dictionary",
+      [nil, tenant, {a, b}, [a | b]]},
      {primary_file, String, [<<>>, "/litefs/.primary", nil, 1]},
      {event_stream_url, String, [<<>>, "http://h", 1, disabled]},
      {table_name, "a string", [t, "table", nil]},

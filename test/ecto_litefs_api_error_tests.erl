@@ -33,8 +33,26 @@ message_test_() ->
               ["9000", "8000", "max_forward_bytes", "nothing was written"]},
              {primary_unavailable, ["primary", "nothing was written"]},
              {{erpc, noconnection, 'p@h'}, ["p@h", "nothing was written"]},
-             {{erpc, notsup, 'p@h'}, ["p@h", "version", "nothing was written"]},
-             {{erpc, timeout, 'p@h'}, ["p@h", "may have been written"]}]].
+             {{erpc, timeout, 'p@h'}, ["p@h", "may have been written"]},
+             {overloaded, ["max_queue", "nothing was written"]},
+             {migration, ["is_primary?", "nothing was written"]},
+             {transaction_statement, ["Repo.transaction", "on: :local"]},
+             {{remote_exception, 'Elixir.Far', <<"it said">>},
+              ["Far", "it said"]}]
+         ++ [{{not_executed, Why}, ["nothing was written" | Parts]}
+             || {Why, Parts} <-
+                    [{{cannot_travel, port}, ["port"]},
+                     {{cannot_travel, handle}, ["reference"]},
+                     {{timeout, 'p@h'}, ["p@h", "erpc_timeout"]},
+                     {{demoted, 'p@h'}, ["p@h", "again"]},
+                     {{repo_not_started, 'p@h'}, ["p@h", "start"]},
+                     {{repeated_id, 'p@h'}, ["p@h", "twice"]},
+                     {{other_version, 'p@h'}, ["p@h", "version"]},
+                     {{no_library, 'p@h'}, ["p@h", "ecto_litefs"]},
+                     {{other_build, 'Elixir.Mine', 'p@h'},
+                      ["Mine", "p@h", "{module, function, arguments}"]},
+                     {{no_function, {'Elixir.Mine', f, 2}, 'p@h'},
+                      ["Mine", ".f/2", "p@h"]}]]].
 
 message(Reason) ->
     ?ERROR:message(?ERROR:exception(#{reason => Reason, action => 'insert!',

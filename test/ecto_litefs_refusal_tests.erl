@@ -27,6 +27,16 @@ none_test_() ->
                    #{text => <<"disk I/O error">>},
                    {badmatch, <<"disk I/O error">>}]].
 
+%% What a read may meet, too, is no refusal of a replica.
+of_replica_test_() ->
+    [?_assertEqual(Proof, ecto_litefs_refusal:of_replica(exqlite(Text)))
+     || {Proof, Text} <- [{not_begun, <<"attempt to write a readonly database">>},
+                          {if_alive, <<"disk I/O error">>},
+                          {none, <<"database is locked">>},
+                          {none, <<"locking protocol">>},
+                          {none, <<"unable to open database file">>}]]
+        ++ [?_assertEqual(none, ecto_litefs_refusal:of_replica(undef))].
+
 exqlite(Message) ->
     #{'__struct__' => 'Elixir.Exqlite.Error', '__exception__' => true,
       message => Message, statement => <<"INSERT">>}.

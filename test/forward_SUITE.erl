@@ -20,7 +20,8 @@
          frozen_claim_is_skipped/1,
          frozen_primary_ends_at_the_timeout/1,
          cut_before_is_connected_again/1,
-         cut_during_is_unknown/1,
+         frozen_at_first_contact_is_not_executed/1,
+         cut_during_is_claimed/1,
          killed_before_is_replaced/1,
          killed_during_is_unknown/1,
          unreachable_host_does_not_block/1,
@@ -112,6 +113,8 @@ options(fun_in_bulk_of_another_build) -> options(wait_ends);
 options(fun_in_bulk_of_no_module) -> options(wait_ends);
 options(bulk_timeout_is_unknown) ->
     options(frozen_primary_ends_at_the_timeout);
+options(frozen_at_first_contact_is_not_executed) ->
+    [{mount, plain}, ?STREAM, {erpc_timeout, 400}, {primary_wait, 300}];
 options(largest_payload) ->
     Largest = erlang:external_size([items, rows(1), []]),
     [{mount, plain}, ?STREAM, {max_forward_bytes, Largest}];
@@ -247,6 +250,7 @@ frozen_claim_is_skipped(Config) ->
 frozen_primary_ends_at_the_timeout(Config) ->
     [A, B, C] = ?config(peers, Config),
     primary(A, [B]),
+    done = insert(B, <<"abe">>),
     ok = ?PEER:freeze(A),
     Since = now_ms(),
     {returned, Result, []} = ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
@@ -257,9 +261,32 @@ frozen_primary_ends_at_the_timeout(Config) ->
     primary(C, [B]),
     done = insert(B, <<"bob">>),
     ?assertEqual([<<"bob">>], names(C)),
-    %% What was sent runs when it wakes up, and only once.
+    %% Call and question were both sent; whichever is first when it wakes up
+    %% decides, and the call runs once or never.
     ok = ?PEER:thaw(A),
-    ecto_litefs_test_wait:until([<<"ann">>], fun() -> names(A) end).
+    ecto_litefs_test_wait:until(true, fun() -> settled(A) end),
+    ?assert(lists:member(names(A), [[<<"abe">>], [<<"abe">>, <<"ann">>]])).
+
+%% All ids are refused, or their answers are there.
+settled(Peer) ->
+    Rows = ?PEER:call(Peer, ets, tab2list, [ecto_litefs_ledger]),
+    States = [State || {_Id, State, _ExpiresAt} <- Rows],
+    length(States) > 1
+        andalso [] =:= [Pid || {running, Pid} <- States].
+
+%% A frozen node that nothing was ever sent to gets nothing but a question.
+frozen_at_first_contact_is_not_executed(Config) ->
+    [A, B, _] = ?config(peers, Config),
+    primary(A, [B]),
+    ok = ?PEER:freeze(A),
+    Node = ?PEER:node(A),
+    ?assertEqual({returned, {error, {erpc, noconnection, Node}}, []},
+                 ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)])),
+    ok = ?PEER:thaw(A),
+    ecto_litefs_test_wait:until(
+      false, fun() -> ?PEER:call(B, ecto_litefs_breaker, skipped, [Node]) end),
+    done = insert(B, <<"bob">>),
+    ?assertEqual([<<"bob">>], names(A)).
 
 cut_before_is_connected_again(Config) ->
     [A, B, _] = ?config(peers, Config),
@@ -269,19 +296,21 @@ cut_before_is_connected_again(Config) ->
     done = insert(B, <<"ann">>),
     ?assertEqual([<<"ann">>], names(A)).
 
-cut_during_is_unknown(Config) ->
+%% The caller connects again and is told the answer, although there is another
+%% primary meanwhile.
+cut_during_is_claimed(Config) ->
     [A, B, C] = ?config(peers, Config),
     primary(A, [B]),
     Call = ?PEER:async(B, ?REPO, insert, [slow_item(<<"ann">>)]),
     until_running(A),
     primary(C, [B]),
     cut(B, A),
-    ?assertEqual({returned, {error, {erpc, timeout, ?PEER:node(A)}}, []},
-                 ?PEER:await(Call)),
-    %% It ran, and was not repeated although there is another primary.
+    ecto_litefs_test_wait:until(
+      true, fun() -> lists:member(?PEER:node(A),
+                                  ?PEER:call(B, erlang, nodes, [])) end),
     ok = release(A),
-    ecto_litefs_test_wait:until([<<"ann">>], fun() -> names(A) end),
-    ?assertEqual([], names(C)).
+    ?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call)),
+    ?assertEqual([[<<"ann">>], []], [names(A), names(C)]).
 
 killed_before_is_replaced(Config) ->
     [A, B, C] = ?config(peers, Config),
@@ -635,7 +664,9 @@ bulk_not_supported(A, B) ->
     Node = ?PEER:node(A),
     {error, Error, _Stack, []} = ?PEER:write(B, ?MODULE, bulk_update, [built()]),
     ?assertMatch(#{'__struct__' := 'Elixir.EctoLiteFS.Error',
-                   reason := {erpc, notsup, Node}, action := update_all,
+                   reason := {not_executed,
+                              {other_build, forward_suite_built, Node}},
+                   action := update_all,
                    outcome := not_executed}, Error),
     ?assertEqual([{<<"ann">>, null}],
                  ?PEER:call(A, ecto_litefs_test_repo, rows, [?REPO])).
@@ -678,16 +709,24 @@ rows(Count) ->
 executor_refuses(Config) ->
     [A, B, _] = ?config(peers, Config),
     primary(A, [B]),
+    [OnA, OnB] = [incarnation(Peer) || Peer <- [A, B]],
     Request = ecto_litefs_executor:request(
-                ?REPO, insert, {args, [item(<<"ann">>), []]}, plain, true),
+                ?REPO, insert, {args, [item(<<"ann">>), []]}, again),
     Run = fun(Peer, R) -> ?PEER:call(Peer, ecto_litefs_executor, run, [R]) end,
-    Good = Request#{budget_ms := 5000},
+    Good = Request#{budget_ms := 5000, incarnation := OnA},
     ?assertMatch({ok, {ok, _}, _}, Run(A, Good)),
-    ?assertEqual({not_primary, replica}, Run(B, Good)),
-    ?assertEqual({not_primary, primary}, Run(A, Good#{kind := litefs})),
-    ?assertEqual({not_primary, not_supervised}, Run(A, Good#{repo := ?OTHER})),
-    ?assertEqual({unsupported, 1}, Run(A, Good#{protocol := 2})),
+    ?assertEqual({not_executed, repeated_id}, Run(A, Good)),
+    New = Good#{id := rand:bytes(16)},
+    ?assertEqual({another_incarnation, OnB}, Run(B, New)),
+    ?assertEqual({another_incarnation, OnA}, Run(A, New#{incarnation := unknown})),
+    ?assertEqual({not_primary, replica}, Run(B, New#{incarnation := OnB})),
+    ?assertEqual({not_primary, primary}, Run(A, New#{kind := litefs})),
+    ?assertEqual({not_primary, not_supervised}, Run(A, New#{repo := ?OTHER})),
+    ?assertEqual({unsupported, 2}, Run(A, New#{protocol := 1})),
     ?assertEqual([[<<"ann">>], []], [names(A), names(B)]).
+
+incarnation(Peer) ->
+    ?PEER:call(Peer, ecto_litefs_ledger, incarnation, []).
 
 %% -- builds ------------------------------------------------------------------
 
@@ -695,12 +734,12 @@ super_of_another_build(Config) ->
     [A, B, _] = ?config(peers, Config),
     [ok = ?PEER:call(Peer, ?MODULE, load, [built(), build(Text)])
      || {Peer, Text} <- [{A, "new() -> 1."}, {B, "old() -> 1."}]],
-    not_supported(A, B).
+    not_supported({other_build, built(), ?PEER:node(A)}, A, B).
 
 super_of_no_module(Config) ->
     [A, B, _] = ?config(peers, Config),
     ok = ?PEER:call(B, ?MODULE, load, [built(), build("old() -> 1.")]),
-    not_supported(A, B).
+    not_supported({other_build, built(), ?PEER:node(A)}, A, B).
 
 we_are_another_build(Config) ->
     [A, B, _] = ?config(peers, Config),
@@ -711,12 +750,11 @@ we_are_another_build(Config) ->
     {Before, [Eof]} = lists:split(length(Forms) - 1, Forms),
     Other = compiled(Before ++ [form("other() -> 1."), Eof]),
     ok = ?PEER:call(A, ?MODULE, load, [ecto_litefs_attempt, Other]),
-    not_supported(A, B).
+    not_supported({other_version, ?PEER:node(A)}, A, B).
 
-not_supported(A, B) ->
+not_supported(Why, A, B) ->
     primary(A, [B]),
-    Node = ?PEER:node(A),
-    ?assertMatch({returned, {failed, #{reason := {erpc, notsup, Node},
+    ?assertMatch({returned, {failed, #{reason := {not_executed, Why},
                                        outcome := not_executed}}, []},
                  ?PEER:write(B, ?MODULE, forward_super, [?REPO])).
 
@@ -744,8 +782,9 @@ load(Module, Binary) ->
 
 forward_super(Repo) ->
     Super = (built()):super(),
-    ecto_litefs_write:run(Repo, insert, {super, Super, [<<"ann">>]}, true,
-                          fun 'Elixir.EctoLiteFS.RPC':call/3).
+    ecto_litefs_write:run(Repo, insert, {super, Super, [<<"ann">>]},
+                          #{on_refusal => again,
+                            call => fun 'Elixir.EctoLiteFS.RPC':call/3}).
 
 %% -- what a user sees of the other node --------------------------------------
 

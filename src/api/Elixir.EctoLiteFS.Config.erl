@@ -16,6 +16,7 @@
 -define(MILLISECONDS_MAX, 4294967295).
 
 -define(POSITIVE, "a positive integer").
+-define(NOT_NEGATIVE, "a non-negative integer").
 -define(BOUNDED, "at most 4294967295 (milliseconds)").
 -define(TEXT, "a non-empty string").
 -define(PRINTABLE, "valid UTF-8 without NUL").
@@ -64,6 +65,7 @@ set({Key, _Value}, Struct) ->
     lists:foreach(fun(Check) -> Check(Given) end,
                   [fun repo/1, fun numbers/1, fun poll_interval/1,
                    fun primary_wait/1, fun max_forward_bytes/1,
+                   fun max_queue/1, fun on_error/1, fun propagate/1,
                    fun primary_file/1, fun event_stream_url/1,
                    fun table_name/1, fun mount/1]),
     '__struct__'(Options).
@@ -102,13 +104,23 @@ poll_interval(Given) ->
     check(poll_interval, Given, fun bounded/1, ?BOUNDED).
 
 primary_wait(Given) ->
-    check(primary_wait, Given,
-          fun(Value) -> is_integer(Value) andalso Value >= 0 end,
-          "a non-negative integer"),
+    check(primary_wait, Given, fun not_negative/1, ?NOT_NEGATIVE),
     check(primary_wait, Given, fun bounded/1, ?BOUNDED).
 
 max_forward_bytes(Given) ->
     check(max_forward_bytes, Given, fun positive/1, ?POSITIVE).
+
+max_queue(Given) ->
+    check(max_queue, Given, fun not_negative/1, ?NOT_NEGATIVE).
+
+on_error(Given) ->
+    check(on_error, Given,
+          fun(Value) -> lists:member(Value, [return, raise]) end,
+          ":return or :raise").
+
+propagate(Given) ->
+    check(propagate, Given, fun proper_list/1,
+          "a list of keys of the process dictionary").
 
 primary_file(Given) ->
     check(primary_file, Given, fun text/1, ?TEXT),
@@ -143,6 +155,11 @@ check(Key, Given, Valid, What) ->
     end.
 
 positive(Value) -> is_integer(Value) andalso Value > 0.
+
+not_negative(Value) -> is_integer(Value) andalso Value >= 0.
+
+proper_list([_ | Rest]) -> proper_list(Rest);
+proper_list(Rest) -> Rest =:= [].
 
 bounded(Value) -> Value =< ?MILLISECONDS_MAX.
 

@@ -50,8 +50,8 @@ pass(Resource, Resolution) ->
 %% is not repeated elsewhere.
 remote(Resource, Resolution) ->
     case chain(Resource, Resolution) of
-        [?MODULE] -> forward(Resource, true, Resolution);
-        [?MODULE | _] -> forward(Resource, false, Resolution);
+        [?MODULE] -> forward(Resource, again, Resolution);
+        [?MODULE | _] -> forward(Resource, raise, Resolution);
         _ -> pass(Resource, forward_super(Resolution))
     end.
 
@@ -77,8 +77,8 @@ used(Action, Listed) when ?IS_BULK(Action) ->
 used(_Action, Listed) ->
     Listed.
 
-forward(Resource, Repeatable, #{args := Args} = Resolution) ->
-    case run({args, Args}, Repeatable, Resolution) of
+forward(Resource, OnRefusal, #{args := Args} = Resolution) ->
+    case run({args, Args}, OnRefusal, Resolution) of
         local -> pass(Resource, Resolution);
         {value, Value} -> {halt, Value}
     end.
@@ -87,39 +87,19 @@ forward_super(#{private := #{'__super__' := Super} = Private} = Resolution) ->
     Forward =
         fun(Resource, Below) ->
                 Payload = {super, Super, [Resource, Below]},
-                case run(Payload, true, Resolution) of
+                case run(Payload, again, Resolution) of
                     local -> Super(Resource, Below);
                     {value, Value} -> Value
                 end
         end,
     Resolution#{private := Private#{'__super__' := Forward}}.
 
-run(Payload, Repeatable, #{repo := Repo, action := Action}) ->
-    Call = fun 'Elixir.EctoLiteFS.RPC':call/3,
-    case ecto_litefs_write:run(Repo, Action, Payload, Repeatable, Call) of
+run(Payload, OnRefusal, #{repo := Repo, action := Action}) ->
+    Options = #{on_refusal => OnRefusal,
+                call => fun 'Elixir.EctoLiteFS.RPC':call/3},
+    case ecto_litefs_write:run(Repo, Action, Payload, Options) of
         local -> local;
         {done, Value} -> {value, Value};
-        {failed, Failure} -> {value, failed(Failure, Repo, Action)}
+        {failed, Failure} ->
+            {value, ecto_litefs_answer:failed(Failure, Repo, Action)}
     end.
-
-%% A function that answers {:ok, _} or {:error, _} answers an error; but in a
-%% transaction an error that is not looked at would look like success, and a
-%% call that can never be forwarded is a mistake in the program.
-failed(#{reason := Reason} = Failure, Repo, Action) ->
-    case never(Reason) orelse raises(Action) of
-        true ->
-            error('Elixir.EctoLiteFS.Error':exception(
-                    Failure#{repo => Repo, action => Action}));
-        false ->
-            {error, Reason}
-    end.
-
-never(in_transaction) -> true;
-never(dynamic_repo_pid) -> true;
-never(_Reason) -> false.
-
-raises('insert!') -> true;
-raises('update!') -> true;
-raises('delete!') -> true;
-raises('insert_or_update!') -> true;
-raises(Action) -> ?IS_BULK(Action).

@@ -1,5 +1,5 @@
-%% The public functions of 1.0: who is primary for a Repo, and saying so by
-%% hand where there is no LiteFS.
+%% The public functions: those of 1.0, who is primary for a Repo, and saying so
+%% by hand where there is no LiteFS; and what runs something on the primary.
 -module('Elixir.EctoLiteFS').
 
 -export(['get_tracker!'/1]).
@@ -10,6 +10,10 @@
 -export([set_replica/1]).
 -export([invalidate_cache/1]).
 -export([get_erpc_timeout/1]).
+-export([transaction/2]).
+-export([transaction/3]).
+-export([run_on_primary/2]).
+-export([run_on_primary/3]).
 
 -define(TRACKER, 'Elixir.EctoLiteFS.Tracker').
 
@@ -53,3 +57,48 @@ invalidate_cache(Repo) -> ?TRACKER:invalidate_cache(Repo).
 %% Milliseconds that one forwarded call may take.
 -spec get_erpc_timeout(module()) -> pos_integer().
 get_erpc_timeout(Repo) -> ?TRACKER:get_erpc_timeout(Repo).
+
+-spec transaction(module(), ecto_litefs_transaction:work()) -> term().
+transaction(Repo, Work) ->
+    transaction(Repo, Work, []).
+
+%% Repo.transaction/2 on the primary, whole. Work may be {Module, Function,
+%% Args}, too. With `use EctoLiteFS.Repo` the Repo's own function does the same.
+%% Raises EctoLiteFS.Error where no primary can be had, or nobody can know
+%% whether it was done.
+-spec transaction(module(), ecto_litefs_transaction:work(),
+                  [{atom(), term()}]) -> term().
+transaction(Repo, Work, Options) ->
+    'Elixir.EctoLiteFS.Repo':transaction(
+      Repo, transaction, Work, Options,
+      fun(Here, HereOptions) -> Repo:transaction(Here, HereOptions) end).
+
+-spec run_on_primary(module(), fun(() -> Result)
+                             | {module(), atom(), [term()]}) ->
+          Result | term().
+run_on_primary(Repo, Work) ->
+    run_on_primary(Repo, Work, []).
+
+%% Any code, in one process on the primary; the Repo's functions in it run
+%% there. No transaction: what it has committed before it fails stays. Option
+%% `timeout` in ms, where it is more than erpc_timeout. Raises as transaction/3.
+-spec run_on_primary(module(), fun(() -> Result)
+                             | {module(), atom(), [term()]},
+                     [{timeout, timeout()}]) -> Result | term().
+run_on_primary(Repo, Work, Options) ->
+    case ecto_litefs_write:decide(Repo) of
+        local -> run(Work);
+        remote -> forward(Repo, Work, Options)
+    end.
+
+forward(Repo, Work, Options) ->
+    case ecto_litefs_write:run(Repo, run_on_primary, {run, Work, Options},
+                               #{on_refusal => raise}) of
+        local -> run(Work);
+        {done, Value} -> Value;
+        {failed, Failure} ->
+            ecto_litefs_answer:raise(Failure, Repo, run_on_primary)
+    end.
+
+run({Module, Function, Args}) -> apply(Module, Function, Args);
+run(Fun) -> Fun().

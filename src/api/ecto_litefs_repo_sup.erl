@@ -15,4 +15,5 @@ start_link(#{repo := Repo} = Config) ->
           {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init(Config) ->
     {ok, {#{strategy => one_for_one, intensity => 3, period => 5},
-          [ecto_litefs_detector:child_spec(Config)]}}.
+          [ecto_litefs_admission:child_spec(Config),
+           ecto_litefs_detector:child_spec(Config)]}}.

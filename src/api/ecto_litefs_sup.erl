@@ -1,5 +1,6 @@
-%% What all Repos of this VM share: the pg scope of the claims, and the tables
-%% of the directory, which live as long as this supervisor.
+%% What all Repos of this VM share: the pg scope of the claims, the ledger's
+%% keeper, and the tables of ledger and directory, which live as long as this
+%% supervisor.
 -module(ecto_litefs_sup).
 
 -behaviour(supervisor).
@@ -19,7 +20,12 @@ start_link() ->
 init([]) ->
     ok = ecto_litefs_breaker:new(),
     ok = ecto_litefs_manual:new(),
+    ok = ecto_litefs_incarnation:new(),
+    ok = ecto_litefs_ledger:new(),
     Claims = #{id => claims,
                start => {pg, start_link, [ecto_litefs_claim:scope()]}},
+    Keeper = #{id => ledger_keeper,
+               start => {ecto_litefs_ledger_keeper, start_link, []}},
     {ok, {#{strategy => one_for_one,
-            intensity => ?INTENSITY, period => ?PERIOD_S}, [Claims]}}.
+            intensity => ?INTENSITY, period => ?PERIOD_S},
+          [Claims, Keeper]}}.

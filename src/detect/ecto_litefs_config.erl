@@ -20,7 +20,15 @@
           erpc_timeout := milliseconds(),
           mount := auto | required | plain,
           primary_wait := non_neg_integer(),   % milliseconds
-          max_forward_bytes := pos_integer()}. % of one call's arguments
+          max_forward_bytes := pos_integer(),  % of one call's arguments
+          max_queue := non_neg_integer(),      % forwarded calls that wait
+          on_error := return | raise,
+          propagate := [term()]}.              % keys of the process dictionary
+
+%% Who called, for Ecto's sandbox and for Mox; what Logger writes beside each
+%% line; the current span of OpenTelemetry.
+-define(PROPAGATE,
+        ['$callers', '$logger_metadata$', '$__current_otel_ctx']).
 
 %% All but the Repo.
 -spec defaults() -> map().
@@ -34,7 +42,10 @@ defaults() ->
       erpc_timeout => 15_000,
       mount => auto,
       primary_wait => 20_000,
-      max_forward_bytes => 8 * 1024 * 1024}.
+      max_forward_bytes => 8 * 1024 * 1024,
+      max_queue => 1_000,
+      on_error => return,
+      propagate => ?PROPAGATE}.
 
 -spec nif_options(t(), boolean()) -> ecto_litefs_nif:options().
 nif_options(#{primary_file := File, event_stream_url := Url,

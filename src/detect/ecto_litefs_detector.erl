@@ -54,11 +54,7 @@ child_spec(Config) ->
 %% 1.0's Tracker had this name, and users find its process by it.
 -spec name(module()) -> atom().
 name(Repo) ->
-    Name = case atom_to_list(Repo) of
-               "Elixir." ++ Rest -> Rest;
-               Plain -> Plain
-           end,
-    list_to_atom("Elixir.EctoLiteFS.Tracker." ++ Name).
+    ecto_litefs_name:of_repo('Elixir.EctoLiteFS.Tracker', Repo).
 
 %% What the user says where there is no LiteFS. When this returns the claim
 %% says it too.

@@ -1,5 +1,5 @@
-%% Makes a Repo's pool open new SQLite handles, and returns when nobody can
-%% get an old one any more.
+%% A Repo's pools: how large they are, and how to make them open new SQLite
+%% handles, which returns when nobody can get an old one any more.
 %%
 %% disconnect_all/1 alone is not enough: db_connection closes a connection
 %% when it is checked in, so that each idle one first serves another caller
@@ -15,6 +15,7 @@
 -export([renew/1]).
 -export([start_renewal/1]).
 -export([release/1]).
+-export([size/1]).
 
 %% Raises what the Repo raises: it is not started, or no connection is free.
 -spec renew(module()) -> ok.
@@ -52,12 +53,27 @@ release(Repo) ->
         false -> ok
     end.
 
+%% How many connections the started Repo of that name has, in all its pools.
+-spec size(atom()) -> {ok, pos_integer()} | {error, not_started}.
+size(Name) ->
+    try 'Elixir.Ecto.Adapter':lookup_meta(Name) of
+        #{partition_supervisor := {_, Count}, opts := Options} ->
+            {ok, Count * pool_size(Options)};
+        #{opts := Options} ->
+            {ok, pool_size(Options)}
+    catch
+        error:#{'__struct__' := 'Elixir.RuntimeError'} -> {error, not_started};
+        error:badarg -> {error, not_started} % nor is the application ecto
+    end.
+
+pool_size(Options) ->
+    proplists:get_value(pool_size, Options, 1).
+
 %% The metadata has what the Repo runs with: Repo:config() does not have what
 %% was said to Repo:start_link/1.
 cycle(Repo, true) ->
     #{opts := Options} = Meta = 'Elixir.Ecto.Adapter':lookup_meta(Repo),
-    Size = proplists:get_value(pool_size, Options, 1),
-    lists:foreach(fun(Checkout) -> repeat(Size, Checkout) end,
+    lists:foreach(fun(Checkout) -> repeat(pool_size(Options), Checkout) end,
                   checkouts(Repo, Meta));
 cycle(_Repo, false) ->
     ok.

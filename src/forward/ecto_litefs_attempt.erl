@@ -6,7 +6,9 @@
 -export([call/3]).
 
 -export_type([caller/0]).
+-export_type([limits/0]).
 -export_type([outcome/0]).
+-export_type([not_executed/0]).
 
 %% How a fun gets to a node: 'Elixir.EctoLiteFS.RPC':call/3, or what a user's
 %% test put in its place. Raises what call/3 raises.
@@ -15,53 +17,112 @@
 %% Milliseconds for the whole call, and for making a connection.
 -type limits() :: {Timeout :: pos_integer(), ConnectMs :: non_neg_integer()}.
 
--type not_executed() :: not_primary | noconnection | notsup.
+%% cut: the connection broke before the call began there; expired: so did the
+%% time run out. silent: the node did not answer the first question, and got no
+%% call.
+-type not_executed() ::
+        not_primary | noconnection | silent | cut
+      | other_version | no_library | ecto_litefs_executor:why_not().
 
 -type outcome() ::
         {done, Result :: term()}
-      | {raised, error | exit | throw, Reason :: term(), Stack :: list()}
+      | {raised, error | exit | throw, Reason :: term(), Stack :: list(),
+         Text :: binary() | none}
       | {not_executed, not_executed()}
-      | {unknown, timeout}.
+      | {unknown, timeout}      % the node says that it may have run
+      | {unknown, silent}.      % nobody can be asked
 
 -spec run(node(), ecto_litefs_executor:request(), limits(), caller()) ->
           outcome().
-run(Node, Request, {Timeout, _ConnectMs} = Limits, Call) ->
-    Request1 = Request#{budget_ms := Timeout},
-    try classify(send(Node, Request1, Limits, Call))
+run(Node, Request, {Timeout, ConnectMs}, Call) ->
+    ok = ecto_litefs_breaker:probe(Node),
+    Deadline = now_ms() + Timeout,
+    case introduced(Node, Request, min(Timeout, ConnectMs)) of
+        {ok, Incarnation} ->
+            Request1 = Request#{id := rand:bytes(16),
+                                incarnation := Incarnation},
+            again(Node, Request1, Deadline, Call);
+        {error, Why} ->
+            {not_executed, Why}
+    end.
+
+%% Which VM it is has to be known before anything is sent. A user's own way to
+%% the node may know one that this node is not connected to.
+introduced(Node, #{payload := Payload}, ConnectMs) ->
+    case {ecto_litefs_connection:connect(Node, ConnectMs), Payload} of
+        {ok, _} -> incarnation(Node, ecto_litefs_incarnation:known(Node),
+                               ConnectMs);
+        {{error, noconnection}, {super, _, _}} -> {ok, unknown};
+        {{error, noconnection}, _} -> {error, noconnection}
+    end.
+
+incarnation(Node, unknown, Ms) ->
+    try erpc:call(Node, ecto_litefs_ledger, incarnation, [], Ms) of
+        none -> {error, not_primary};
+        Incarnation -> remember(Node, Incarnation), {ok, Incarnation}
     catch
-        error:{erpc, noconnection} ->
-            {not_executed, noconnection};
-        error:{erpc, system_limit} ->
+        error:{erpc, timeout} -> {error, silent};
+        error:{erpc, _} -> {error, noconnection};
+        error:{exception, undef, _Stack} -> {error, no_library}
+    end;
+incarnation(_Node, Incarnation, _Ms) ->
+    {ok, Incarnation}.
+
+remember(Node, Incarnation) ->
+    ecto_litefs_incarnation:remember(Node, Incarnation).
+
+%% Another incarnation has refused the call, and is asked itself.
+again(Node, Request, Deadline, Call) ->
+    case once(Node, Request, Deadline, Call) of
+        {another_incarnation, Incarnation} ->
+            remember(Node, Incarnation),
+            settled(once(Node, Request#{incarnation := Incarnation}, Deadline,
+                         Call));
+        Outcome ->
+            Outcome
+    end.
+
+settled({another_incarnation, _}) -> {not_executed, not_primary};
+settled(Outcome) -> Outcome.
+
+once(Node, Request, Deadline, Call) ->
+    Left = max(1, Deadline - now_ms()),
+    Request1 = Request#{budget_ms := Left},
+    try send(Node, Request1, Left, Call) of
+        Answer -> answered(Answer, Node, Request1)
+    catch
+        error:{erpc, Reason} when Reason =:= noconnection;
+                                  Reason =:= system_limit ->
             {not_executed, noconnection}; % no process can be made there
         error:{erpc, notsup} ->
-            {not_executed, notsup};
+            {not_executed, other_version};
         error:{erpc, timeout} ->
-            {unknown, timeout};
+            lost(Node, Request1, Deadline);
         error:{exception, undef, [{ecto_litefs_executor, _, _, _} | _]} ->
-            {not_executed, notsup};
+            {not_executed, no_library};
         error:{exception, Reason, Stack} ->
-            {raised, error, Reason, Stack};
+            {raised, error, Reason, Stack, none};
         exit:{exception, Reason} ->
-            {raised, exit, Reason, []};
+            {raised, exit, Reason, [], none};
         exit:{signal, _Reason} ->
             {unknown, timeout}
     end.
 
 %% Data goes as it is. A fun goes through the caller's own function, and what
 %% that answers of itself is the result.
-send(Node, #{payload := {args, _}} = Request, Limits, _Call) ->
-    Send = fun(Left) ->
-                   erpc:call(Node, ecto_litefs_executor, run, [Request], Left)
-           end,
-    {?MODULE, connected(Node, Limits, Send)};
-send(Node, #{payload := {super, _, _}} = Request, {Timeout, _}, Call) ->
+send(Node, #{payload := {super, _, _}} = Request, Left, Call) ->
     Fun = fun() -> run_super(Node, Request) end,
-    try Call(Node, Fun, Timeout)
+    try Call(Node, Fun, Left)
     catch
         %% This module is of another build there, or not there at all.
         error:{exception, {badfun, Fun}, _Stack} -> error({erpc, notsup});
         error:{exception, undef, [{Fun, _, _} | _]} -> error({erpc, notsup})
-    end.
+    end;
+send(Node, Request, Left, _Call) ->
+    Run = fun(Ms) ->
+                  erpc:call(Node, ecto_litefs_executor, run, [Request], Ms)
+          end,
+    {?MODULE, connected(Node, {Left, Left}, Run)}.
 
 %% A test may call the fun where it is: then only the super runs.
 run_super(Node, Request) when Node =:= node() ->
@@ -69,13 +130,39 @@ run_super(Node, Request) when Node =:= node() ->
 run_super(_Node, #{payload := {super, Super, Args}}) ->
     apply(Super, Args).
 
-classify({?MODULE, {ok, Result, _Position}}) -> {done, Result};
-classify({?MODULE, {raise, Class, Reason, Stack}}) ->
-    {raised, Class, Reason, Stack};
-classify({?MODULE, {not_primary, _Hint}}) -> {not_executed, not_primary};
-classify({?MODULE, {unknown, _Role}}) -> {unknown, timeout};
-classify({?MODULE, {unsupported, _Protocol}}) -> {not_executed, notsup};
-classify(Result) -> {done, Result}.
+answered({?MODULE, Answer}, Node, #{id := Id}) ->
+    ok = ecto_litefs_ledger_keeper:ack(Node, Id),
+    ok = ecto_litefs_breaker:answered(Node),
+    classify(Answer);
+answered(Result, _Node, _Request) ->
+    {done, Result}.
+
+classify({ok, Result, _Position}) -> {done, Result};
+classify({raise, Class, Reason, Stack, Text}) ->
+    {raised, Class, Reason, Stack, Text};
+classify({not_primary, _Hint}) -> {not_executed, not_primary};
+classify({not_executed, Why}) -> {not_executed, Why};
+classify({unknown, _Role}) -> {unknown, timeout};
+classify({another_incarnation, _} = Answer) -> Answer;
+classify({unsupported, _Protocol}) -> {not_executed, other_version}.
+
+%% What a user's own way to the node has done with the call nobody else knows.
+lost(_Node, #{payload := {super, _, _}, incarnation := unknown}, _Deadline) ->
+    {unknown, silent};
+lost(Node, Request, Deadline) ->
+    case ecto_litefs_outcome:certain(Node, Request, Deadline) of
+        {done, Answer} -> answered({?MODULE, Answer}, Node, Request);
+        refused -> {not_executed, cut_or_expired(Deadline)};
+        running -> {unknown, timeout};
+        gone -> {unknown, timeout};
+        unreachable -> {unknown, silent}
+    end.
+
+cut_or_expired(Deadline) ->
+    case now_ms() < Deadline of
+        true -> cut;
+        false -> expired
+    end.
 
 %% As erpc:call/3, but noconnection means that nothing was sent: a connection
 %% that broke later is a timeout, because the call may have run.
@@ -86,7 +173,7 @@ call(Node, Fun, Timeout) ->
 
 connected(Node, {Timeout, ConnectMs}, Send) ->
     StartedAt = now_ms(),
-    case connect(Node, ConnectMs) of
+    case ecto_litefs_connection:connect(Node, ConnectMs) of
         ok -> sent(Send, left(Timeout, StartedAt));
         {error, noconnection} -> error({erpc, noconnection})
     end.
@@ -99,26 +186,6 @@ sent(Send, Left) ->
 
 left(infinity, _StartedAt) -> infinity;
 left(Timeout, StartedAt) -> max(0, Timeout - (now_ms() - StartedAt)).
-
-%% net_kernel can block for seconds, so it does so in a process of its own.
-connect(Node, _Timeout) when Node =:= node() ->
-    ok;
-connect(Node, Timeout) ->
-    case lists:member(Node, nodes(connected)) of
-        true -> ok;
-        false -> connect_within(Node, Timeout)
-    end.
-
-connect_within(Node, Timeout) ->
-    Connect = fun() -> exit({connected, net_kernel:connect_node(Node)}) end,
-    {Pid, Monitor} = spawn_monitor(Connect),
-    receive
-        {'DOWN', Monitor, process, Pid, {connected, true}} -> ok;
-        {'DOWN', Monitor, process, Pid, _} -> {error, noconnection}
-    after Timeout ->
-            demonitor(Monitor, [flush]),
-            {error, noconnection}
-    end.
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

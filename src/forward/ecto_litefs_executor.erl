@@ -2,64 +2,80 @@
 %%
 %% It checks its own role before the call, because whoever forwarded had a
 %% hint and no proof; and with a fresh look at the directory after it, because
-%% LiteFS has been seen to lose an acknowledged COMMIT during a demotion.
+%% LiteFS has been seen to lose an acknowledged COMMIT during a demotion. What
+%% comes of the call is kept until the caller has it (ecto_litefs_ledger).
 -module(ecto_litefs_executor).
 
--export([request/5]).
+-export([request/4]).
 -export([run/1]).
 -export([active/1]).
 
--export_type([payload/0]).
 -export_type([request/0]).
 -export_type([answer/0]).
+-export_type([on_refusal/0]).
+-export_type([why_not/0]).
 
-%% args: the Repo function is called with them. super: what remains of the
-%% call below the middleware that has run on the caller, and its arguments.
--type payload() :: {args, [term()]} | {super, fun(), [term()]}.
+%% What follows when SQLite says that it refused to write and this node is
+%% primary no more. again: nothing but the Repo's function ran, and it may run
+%% elsewhere. tell: nothing was written, but something of the user's ran. raise:
+%% something else may have been written before.
+-type on_refusal() :: again | tell | raise.
 
 %% Nodes of different versions talk to each other during a deploy: fields may
 %% be added, none may change its meaning under the same protocol number.
 -type request() ::
-        #{protocol := 1,
-          id := <<_:128>>,                  % names this call, for ever
+        #{protocol := 2,
+          id := ecto_litefs_ledger:id(),    % names this attempt, for ever
+          incarnation := ecto_litefs_incarnation:t() | unknown, % sent to
           repo := module(),
           action := atom(),
-          payload := payload(),
-          repeatable := boolean(),          % nothing but the call itself runs
+          payload := ecto_litefs_payload:t(),
+          on_refusal := on_refusal(),
+          context := ecto_litefs_context:t(),
           dynamic_repo => atom(),           % absent: the Repo itself
           kind := ecto_litefs_status:kind(),
           budget_ms := non_neg_integer()}.  % the caller waits no longer
 
 -type position() :: undefined.              % until there is an await
 
+-type why_not() ::
+        ecto_litefs_payload:not_callable()
+      | overloaded | expired | repo_not_started | repeated_id | demoted.
+
+%% The text of an exception is there for a caller that does not know its module.
 -type answer() ::
         {ok, Result :: term(), position()}
-      | {raise, error | exit | throw, Reason :: term(), Stack :: list()}
+      | {raise, error | exit | throw, Reason :: term(), Stack :: list(),
+         Text :: binary() | none}
       | {not_primary, Hint :: term()}       % not executed
+      | {not_executed, why_not()}
       | {unknown, Role :: ecto_litefs_nif:role()}
-      | {unsupported, Protocol :: 1}.       % not executed
+      | {another_incarnation, ecto_litefs_incarnation:t()} % not executed
+      | {unsupported, Protocol :: 2}.       % not executed
 
--define(PROTOCOL, 1).
+-define(PROTOCOL, 2).
 
--spec request(module(), atom(), payload(), ecto_litefs_status:kind(),
-              boolean()) -> request().
-request(Repo, Action, Payload, Kind, Repeatable) ->
+-spec request(module(), atom(), ecto_litefs_payload:t(), on_refusal()) ->
+          request().
+request(Repo, Action, Payload, OnRefusal) ->
     #{protocol => ?PROTOCOL,
       id => rand:bytes(16),
+      incarnation => unknown,
       repo => Repo,
       action => Action,
       payload => Payload,
-      repeatable => Repeatable,
-      kind => Kind,
+      on_refusal => OnRefusal,
+      context => [],
+      kind => ecto_litefs_status:kind(Repo),
       budget_ms => 0}.
 
 -spec run(request()) -> answer().
-run(#{protocol := ?PROTOCOL, repo := Repo, kind := Kind} = Request) ->
+run(#{protocol := ?PROTOCOL, incarnation := Incarnation} = Request) ->
     Deadline = now_ms() + maps:get(budget_ms, Request),
-    Role = ecto_litefs_status:role(Repo),
-    case ecto_litefs_status:kind(Repo) =:= Kind andalso may_write(Role, Kind) of
-        true -> verify(Request, supported(Request), Deadline);
-        false -> {not_primary, Role}
+    case ecto_litefs_ledger:incarnation() of
+        Incarnation -> checked(Request, Deadline);
+        none -> {not_primary, unknown};
+        Another -> {another_incarnation, Another}
     end;
 run(#{protocol := _}) ->
     {unsupported, ?PROTOCOL}.
@@ -70,43 +86,72 @@ run(#{protocol := _}) ->
 active(Repo) ->
     get({?MODULE, Repo}) =/= undefined.
 
-may_write(primary, _Kind) -> true;
-may_write(not_litefs, plain) -> true;
-may_write(_Role, _Kind) -> false.
+checked(#{payload := Payload} = Request, Deadline) ->
+    case {may_write(Request), ecto_litefs_payload:callable(Payload)} of
+        {true, ok} -> admitted(Request, Deadline);
+        {true, {error, Why}} -> {not_executed, Why};
+        {{false, Role}, _} -> {not_primary, Role}
+    end.
 
-%% Funs in a bulk call, as in Ecto's dynamic/2, are compared before it begins.
-supported(#{action := Action, payload := Payload} = Request)
-  when Action =:= insert_all; Action =:= update_all; Action =:= delete_all ->
-    case ecto_litefs_payload:foreign(Payload) of
-        true -> not_callable;
-        false -> execute(Request)
-    end;
-supported(Request) ->
-    execute(Request).
+may_write(#{repo := Repo, kind := Kind}) ->
+    Role = ecto_litefs_status:role(Repo),
+    case ecto_litefs_status:kind(Repo) =:= Kind
+        andalso ecto_litefs_route:serves(Role, Kind) of
+        true -> true;
+        false -> {false, Role}
+    end.
+
+admitted(#{repo := Repo} = Request, Deadline) ->
+    Pool = maps:get(dynamic_repo, Request, Repo),
+    case ecto_litefs_pool:size(Pool) of
+        {ok, Size} ->
+            Turn = ecto_litefs_admission:enter(Repo, Pool, Size, Deadline),
+            my_turn(Turn, Pool, Request, Deadline);
+        {error, not_started} ->
+            {not_executed, repo_not_started}
+    end.
+
+my_turn(ok, Pool, #{repo := Repo} = Request, Deadline) ->
+    Outcome = registered(Request, Deadline),
+    ok = ecto_litefs_admission:leave(Repo, Pool),
+    settled(Outcome, Request, Deadline);
+my_turn({error, closed}, _Pool, _Request, _Deadline) ->
+    {not_primary, unknown};
+my_turn({error, Why}, _Pool, _Request, _Deadline) ->
+    {not_executed, Why}.
+
+%% The wait for its turn may have been long, so that the role is looked at anew.
+registered(#{id := Id} = Request, Deadline) ->
+    case may_write(Request) of
+        true ->
+            Left = max(0, Deadline - now_ms()),
+            begun(ecto_litefs_ledger:register(Id, Left), Request);
+        {false, Role} ->
+            {answer, {not_primary, Role}}
+    end.
+
+begun(ok, Request) -> execute(Request);
+begun(repeated, _Request) -> {answer, {not_executed, repeated_id}};
+begun(refused, _Request) -> {answer, {not_executed, expired}}. % asked already
+
+settled({answer, Answer}, _Request, _Deadline) ->
+    Answer;
+settled(Outcome, #{id := Id} = Request, Deadline) ->
+    Answer = ecto_litefs_verdict:answer(Outcome, Request, Deadline),
+    ok = ecto_litefs_ledger:finish(Id, Answer),
+    Answer.
 
 execute(#{repo := Repo} = Request) ->
     apply_context(Request),
     undefined = put({?MODULE, Repo}, true),
     try {ok, call(Request)}
     catch
-        Class:Reason:Stack -> raised(Request, Class, Reason, Stack)
+        Class:Reason:Stack -> {raise, Class, Reason, Stack}
     end.
 
-%% The super is of another build than the same module here, or of a module
-%% that is not here: it was not called.
-raised(#{payload := {super, Super, _}}, error, {badfun, Super}, _Stack) ->
-    not_callable;
-raised(#{payload := {super, Super, _}}, error, undef, [Top | _] = Stack) ->
-    case tuple_to_list(Top) of
-        [Super | _] -> not_callable; % where a module would be
-        _ -> {raise, error, undef, Stack}
-    end;
-raised(_Request, Class, Reason, Stack) ->
-    {raise, Class, Reason, Stack}.
-
 %% Logger drops the lines of a process whose group leader is on another node.
-%% The place for the caller's Logger metadata and $callers, too.
-apply_context(Request) ->
+apply_context(#{context := Context} = Request) ->
+    ok = ecto_litefs_context:apply(Context),
     ok = dynamic_repo(Request),
     Leader = case whereis(user) of
                  undefined -> whereis(init);
@@ -125,42 +170,14 @@ dynamic_repo(#{}) ->
 call(#{payload := {args, Args}, repo := Repo, action := Action}) ->
     apply(Repo, Action, Args);
 call(#{payload := {super, Super, Args}}) ->
-    apply(Super, Args).
-
-verify(_Request, not_callable, _Deadline) ->
-    {unsupported, ?PROTOCOL};
-verify(Request, {ok, {error, Reason}} = Outcome, Deadline) ->
-    failed(Request, Reason, answer(Outcome), Deadline);
-verify(Request, {raise, _Class, Reason, _Stack} = Outcome, Deadline) ->
-    failed(Request, Reason, answer(Outcome), Deadline);
-verify(#{kind := Kind} = Request, {ok, _Result} = Outcome, Deadline) ->
-    Role = fresh_role(Request, Deadline),
-    case may_write(Role, Kind) of
-        true -> answer(Outcome);
-        false -> {unknown, Role}
-    end.
-
-failed(Request, Reason, Answer, Deadline) ->
-    case ecto_litefs_refusal:proof(Reason) of
-        none -> Answer;
-        Proof -> judge(Proof, fresh_role(Request, Deadline), Request, Answer)
-    end.
-
-%% A call that was refused has committed nothing, so that it may run elsewhere;
-%% unless it was middleware that was refused, which may come after the COMMIT.
-judge(Proof, Role, #{kind := Kind, repeatable := Repeatable}, Answer) ->
-    case may_write(Role, Kind) of
-        true -> Answer;
-        false when Proof =:= if_alive, Role =:= unknown -> {unknown, Role};
-        false when Repeatable -> {not_primary, Role};
-        false -> Answer
-    end.
-
-answer({ok, Result}) -> {ok, Result, undefined};
-answer({raise, _, _, _} = Raised) -> Raised.
-
-fresh_role(#{repo := Repo}, Deadline) ->
-    ecto_litefs_status:check(Repo, max(0, Deadline - now_ms())).
+    apply(Super, Args);
+call(#{payload := {transaction, Work, Options}} = Request) ->
+    #{repo := Repo, action := Action} = Request,
+    ecto_litefs_transaction:run(Repo, Action, Work, Options);
+call(#{payload := {run, {Module, Function, Args}, _Options}}) ->
+    apply(Module, Function, Args);
+call(#{payload := {run, Fun, _Options}}) ->
+    Fun().
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

@@ -3,14 +3,28 @@
 %% the calling process and leaves nothing in its mailbox.
 -module(ecto_litefs_forward).
 
--export([run/2]).
+-export([run/3]).
 
 -export_type([failure/0]).
 -export_type([outcome/0]).
+-export_type([reason/0]).
 
+%% What a caller is told, closed: EctoLiteFS.Error has a sentence for each.
 -type reason() ::
         primary_unavailable
-      | {erpc, timeout | noconnection | notsup, node()}.
+      | overloaded
+      | {erpc, noconnection | timeout, node()}
+      | {not_executed, why()}.
+
+-type why() ::
+        {timeout, node()}                      % it was not its turn in time
+      | {demoted, node()}
+      | {repo_not_started, node()}
+      | {repeated_id, node()}
+      | {other_version, node()}                % of this library
+      | {no_library, node()}
+      | {other_build, module(), node()}
+      | {no_function, {module(), atom(), arity()}, node()}.
 
 -type failure() ::
         #{reason := reason(),
@@ -21,7 +35,8 @@
 -type outcome() ::
         local
       | {done, Result :: term()}
-      | {raised, error | exit | throw, Reason :: term(), Stack :: list()}
+      | {raised, error | exit | throw, Reason :: term(), Stack :: list(),
+         Text :: binary() | none}
       | {failed, failure()}.
 
 -record(forward,
@@ -29,7 +44,7 @@
          call :: ecto_litefs_attempt:caller(),
          repo :: module(),
          kind :: ecto_litefs_status:kind(),
-         erpc_timeout :: pos_integer(),
+         call_ms :: pos_integer(),
          deadline :: integer(),
          monitor = none :: none | reference(),
          pauses = [5, 10, 20, 50] :: [pos_integer()],
@@ -38,16 +53,17 @@
 %% How long several claimants may take to say which of them is the primary.
 -define(CHOOSE_MS, 200).
 
--spec run(ecto_litefs_executor:request(), ecto_litefs_attempt:caller()) ->
-          outcome().
-run(#{repo := Repo, kind := Kind} = Request, Call) ->
+%% CallMs: how long one attempt may take.
+-spec run(ecto_litefs_executor:request(), CallMs :: pos_integer(),
+          ecto_litefs_attempt:caller()) -> outcome().
+run(#{repo := Repo, kind := Kind} = Request, CallMs, Call) ->
     {_Access, Config} = ecto_litefs_instance:lookup(Repo),
     Deadline = now_ms() + wait_ms(Kind, Config),
     decide(#forward{request = Request,
                     call = Call,
                     repo = Repo,
                     kind = Kind,
-                    erpc_timeout = maps:get(erpc_timeout, Config),
+                    call_ms = CallMs,
                     deadline = Deadline}).
 
 %% Without LiteFS nobody is going to be elected.
@@ -81,22 +97,41 @@ attempt(Node, #forward{request = Request, call = Call} = Forward) ->
     observe(Span, Outcome),
     case Outcome of
         {done, _Result} -> Outcome;
-        {raised, _Class, _Reason, _Stack} -> Outcome;
-        {unknown, timeout} -> {failed, unknown(Node)};
-        {not_executed, Reason} ->
-            again(Forward#forward{failure = not_executed(Reason, Node)})
+        {raised, _Class, _Reason, _Stack, _Text} -> Outcome;
+        {unknown, Why} ->
+            skip(Why, Node),
+            {failed, #{reason => {erpc, timeout, Node}, node => Node,
+                       outcome => unknown}};
+        {not_executed, Why} ->
+            skip(Why, Node),
+            Failure = not_executed(reason(Why, Node), Node),
+            retry(Why, Forward#forward{failure = Failure})
     end.
 
 observe(Span, {done, _Result}) ->
     ecto_litefs_telemetry:stop(Span);
-observe(Span, {raised, Class, Reason, Stack}) ->
+observe(Span, {raised, Class, Reason, Stack, _Text}) ->
     ecto_litefs_telemetry:exception(Span, Class, Reason, Stack);
 observe(Span, {_Outcome, Reason}) ->
     ecto_litefs_telemetry:exception(Span, error, Reason, []).
 
+%% A node that did not answer is left alone for a while, by all callers.
+skip(noconnection, Node) -> ecto_litefs_breaker:skip(Node);
+skip(silent, Node) -> ecto_litefs_breaker:skip(Node);
+skip(_Answered, _Node) -> ok.
+
+%% Another primary, or the same one in a moment, may do what this one did not.
+retry(not_primary, Forward) -> again(Forward);
+retry(noconnection, Forward) -> again(Forward);
+retry(silent, Forward) -> again(Forward);
+retry(cut, Forward) -> again(Forward);
+retry(expired, Forward) -> again(Forward);
+retry(repo_not_started, Forward) -> again(Forward);
+retry(_SameAgain, #forward{failure = Failure}) -> {failed, Failure}.
+
 %% How long the call may take, and how long connecting may: not beyond the
 %% time to wait for a primary, where there is one.
-limits(#forward{erpc_timeout = Timeout} = Forward) ->
+limits(#forward{call_ms = Timeout} = Forward) ->
     case remaining(Forward) of
         0 -> {Timeout, Timeout};
         Ms -> {Timeout, min(Ms, Timeout)}
@@ -138,17 +173,23 @@ remaining(#forward{deadline = Deadline}) ->
     max(0, Deadline - now_ms()).
 
 %% A node that says "not me" has answered; there is no primary to name.
-not_executed(not_primary, _Node) ->
+not_executed(primary_unavailable, _Node) ->
     unavailable();
 not_executed(Reason, Node) ->
-    ecto_litefs_breaker:skip(Node),
-    #{reason => {erpc, Reason, Node}, node => Node, outcome => not_executed}.
+    #{reason => Reason, node => Node, outcome => not_executed}.
 
 unavailable() ->
     #{reason => primary_unavailable, node => nil, outcome => not_executed}.
 
-unknown(Node) ->
-    #{reason => {erpc, timeout, Node}, node => Node, outcome => unknown}.
+-spec reason(ecto_litefs_attempt:not_executed(), node()) -> reason().
+reason(not_primary, _Node) -> primary_unavailable;
+reason(overloaded, _Node) -> overloaded;
+reason(noconnection, Node) -> {erpc, noconnection, Node};
+reason(silent, Node) -> {erpc, noconnection, Node};
+reason(cut, Node) -> {erpc, noconnection, Node};
+reason(expired, Node) -> {not_executed, {timeout, Node}};
+reason({What, Which}, Node) -> {not_executed, {What, Which, Node}};
+reason(Why, Node) -> {not_executed, {Why, Node}}.
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

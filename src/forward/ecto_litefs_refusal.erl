@@ -8,6 +8,7 @@
 -module(ecto_litefs_refusal).
 
 -export([proof/1]).
+-export([of_replica/1]).
 
 -export_type([proof/0]).
 
@@ -18,7 +19,8 @@
 %% none       the failure is no refusal
 -type proof() :: not_begun | if_alive | none.
 
--define(NOT_BEGUN, [<<"attempt to write a readonly database">>,
+-define(READONLY, <<"attempt to write a readonly database">>).
+-define(NOT_BEGUN, [?READONLY,
                     <<"unable to open database file">>,
                     <<"locking protocol">>,
                     <<"database is locked">>]).
@@ -36,6 +38,20 @@ proof(#{message := Text}) when is_binary(Text) ->
 proof({error, Reason}) ->
     proof(Reason);
 proof(_Other) ->
+    none.
+
+%% Only what a living LiteFS answers to a write on a replica, and to no read:
+%% a read may meet the other texts, too.
+-spec of_replica(term()) -> proof().
+of_replica(Text) when is_binary(Text) ->
+    case {has(Text, ?IF_ALIVE), has(Text, [?READONLY])} of
+        {true, _} -> if_alive;
+        {false, true} -> not_begun;
+        {false, false} -> none
+    end;
+of_replica(#{message := Text}) when is_binary(Text) ->
+    of_replica(Text);
+of_replica(_Other) ->
     none.
 
 has(Text, Texts) ->

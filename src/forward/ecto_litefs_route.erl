@@ -3,6 +3,7 @@
 -module(ecto_litefs_route).
 
 -export([local/1]).
+-export([serves/2]).
 -export([decide/2]).
 
 -export_type([context/0]).
@@ -28,6 +29,13 @@ local(not_supervised) -> true;
 local(replica) -> false;
 local(no_primary) -> false;
 local(unknown) -> false.
+
+%% Whether a node with this role may run what was forwarded to it. Another kind
+%% of node has other data.
+-spec serves(role(), ecto_litefs_status:kind()) -> boolean().
+serves(primary, _Kind) -> true;
+serves(not_litefs, plain) -> true;
+serves(_Role, _Kind) -> false.
 
 -spec decide(role(), context()) -> decision().
 decide(Role, Context) ->

@@ -1,15 +1,36 @@
-%% A write, put together: is it local, and if not, forward it. What the
-%% middleware calls; it knows nothing of Elixir.
+%% A write, put together: is it local, and if not, forward it. What the modules
+%% with Elixir names call; it knows nothing of Elixir.
 -module(ecto_litefs_write).
 
 -export([decide/1]).
--export([run/5]).
+-export([run/4]).
 
+-export_type([failure/0]).
+-export_type([options/0]).
+-export_type([reason/0]).
+
+%% call: how a super gets to the primary.
+-type options() :: #{on_refusal := ecto_litefs_executor:on_refusal(),
+                     call => ecto_litefs_attempt:caller()}.
+
+-type reason() ::
+        in_transaction
+      | dynamic_repo_pid
+      | {remote_exception, module(), Text :: binary()}
+      | ecto_litefs_payload:too_large()
+      | {not_executed, ecto_litefs_payload:not_portable()}
+      | ecto_litefs_forward:reason().
+
+%% done: it has run, and raised an exception that is not known here. stack:
+%% where it was raised.
 -type failure() ::
-        #{reason := in_transaction | dynamic_repo_pid
-                  | ecto_litefs_payload:too_large() | term(),
+        #{reason := reason(),
           node := node() | nil,
-          outcome := not_executed | unknown}.
+          outcome := done | not_executed | unknown,
+          stack => list()}.
+
+%% The longest time that Erlang waits for anything.
+-define(MILLISECONDS_MAX, 4294967295).
 
 %% The fast path of every write: no process is asked.
 -spec decide(module()) -> local | remote.
@@ -28,32 +49,57 @@ nested(Repo) ->
     end.
 
 %% `local`: this node has become the primary meanwhile. An exception raised on
-%% the primary is raised here as itself, with the remote stack. Repeatable: on
-%% the primary nothing runs but the Repo's function itself, so that a refusal
-%% proves that nothing was written.
--spec run(module(), atom(), ecto_litefs_executor:payload(), boolean(),
-          ecto_litefs_attempt:caller()) ->
+%% the primary is raised here as itself, with the remote stack.
+-spec run(module(), atom(), ecto_litefs_payload:t(), options()) ->
           local | {done, Result :: term()} | {failed, failure()}.
-run(Repo, Action, Payload, Repeatable, Call) ->
+run(Repo, Action, Payload, Options) ->
     case {in_transaction(Repo), dynamic_repo(Repo)} of
         {true, _DynamicRepo} -> refuse(in_transaction);
         {false, Pid} when is_pid(Pid) -> refuse(dynamic_repo_pid);
         {false, Name} ->
-            Kind = ecto_litefs_status:kind(Repo),
-            Request = ecto_litefs_executor:request(Repo, Action, Payload, Kind,
-                                                   Repeatable),
-            forward(named(Name, Request), Call)
+            Payload1 = with_default_options(Repo, Action, Payload),
+            Request = ecto_litefs_executor:request(
+                        Repo, Action, Payload1,
+                        maps:get(on_refusal, Options)),
+            checked(named(Name, Request), Options)
     end.
 
-forward(#{repo := Repo, payload := Payload} = Request, Call) ->
-    {_Access, #{max_forward_bytes := Max}} = ecto_litefs_instance:lookup(Repo),
-    case ecto_litefs_payload:check(Payload, Max) of
-        ok -> outcome(ecto_litefs_forward:run(Request, Call));
-        {error, Reason} -> refuse(Reason)
+checked(#{repo := Repo, payload := Payload} = Request, Options) ->
+    {_Access, Config} = ecto_litefs_instance:lookup(Repo),
+    #{max_forward_bytes := Max, propagate := Keys} = Config,
+    case {ecto_litefs_payload:check(Payload, Max),
+          ecto_litefs_payload:portable(Payload)} of
+        {ok, ok} ->
+            Context = ecto_litefs_context:collect(Keys),
+            outcome(ecto_litefs_forward:run(
+                      Request#{context := Context}, call_ms(Payload, Config),
+                      maps:get(call, Options, fun ecto_litefs_attempt:call/3)));
+        {{error, TooLarge}, _} ->
+            refuse(TooLarge);
+        {ok, {error, NotPortable}} ->
+            refuse({not_executed, NotPortable})
+    end.
+
+%% A call that was given a longer time than others is waited for.
+call_ms(Payload, #{erpc_timeout := Ms}) ->
+    case ecto_litefs_payload:option(timeout, Payload) of
+        Longer when is_integer(Longer), Longer > Ms ->
+            min(Longer, ?MILLISECONDS_MAX);
+        infinity -> ?MILLISECONDS_MAX;
+        _ShorterOrNone -> Ms
     end.
 
 refuse(Reason) ->
     {failed, #{reason => Reason, node => nil, outcome => not_executed}}.
+
+%% The options of a super are in the super.
+with_default_options(Repo, Action, {args, Args}) ->
+    {args, ecto_litefs_context:with_default_options(Repo, Action, Args)};
+with_default_options(Repo, Action, {transaction, Work, Options}) ->
+    [Merged] = ecto_litefs_context:with_default_options(Repo, Action, [Options]),
+    {transaction, Work, ecto_litefs_transaction:options(Merged)};
+with_default_options(_Repo, _Action, Payload) ->
+    Payload.
 
 %% Which database the caller means. The primary has the same names, but a
 %% process of this node says nothing there.
@@ -69,7 +115,20 @@ named(Name, Request) -> Request#{dynamic_repo => Name}.
 outcome(local) -> local;
 outcome({done, _Result} = Done) -> Done;
 outcome({failed, _Failure} = Failed) -> Failed;
-outcome({raised, Class, Reason, Stack}) -> erlang:raise(Class, Reason, Stack).
+outcome({raised, error, Reason, Stack, Text}) -> raise(Reason, Stack, Text);
+outcome({raised, Class, Reason, Stack, _}) -> erlang:raise(Class, Reason, Stack).
+
+%% Nobody could read an exception whose module is there, but not here.
+raise(#{'__struct__' := Module} = Reason, Stack, Text) when is_binary(Text) ->
+    case code:ensure_loaded(Module) of
+        {module, Module} ->
+            erlang:raise(error, Reason, Stack);
+        {error, _} ->
+            {failed, #{reason => {remote_exception, Module, Text},
+                       node => nil, outcome => done, stack => Stack}}
+    end;
+raise(Reason, Stack, none) ->
+    erlang:raise(error, Reason, Stack).
 
 %% An open read transaction stops the replication on this node, so a write
 %% that waits for it would never end.

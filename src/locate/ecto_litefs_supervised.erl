@@ -8,14 +8,8 @@
 %% 'Elixir.EctoLiteFS.Supervisor.MyApp.Repo', as Module.concat/2 makes it.
 -spec name(module()) -> atom().
 name(Repo) ->
-    list_to_atom("Elixir.EctoLiteFS.Supervisor." ++ short(Repo)).
+    ecto_litefs_name:of_repo('Elixir.EctoLiteFS.Supervisor', Repo).
 
 -spec alive(module()) -> boolean().
 alive(Repo) ->
     whereis(name(Repo)) =/= undefined.
-
-short(Repo) ->
-    case atom_to_list(Repo) of
-        "Elixir." ++ Name -> Name;
-        Name -> Name
-    end.

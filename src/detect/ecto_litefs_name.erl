@@ -1,0 +1,13 @@
+%% Names of a Repo's processes, as Elixir's Module.concat/2 makes them:
+%% 'Elixir.EctoLiteFS.Tracker' and 'Elixir.MyApp.Repo' give
+%% 'Elixir.EctoLiteFS.Tracker.MyApp.Repo'.
+-module(ecto_litefs_name).
+
+-export([of_repo/2]).
+
+-spec of_repo(module(), module()) -> atom().
+of_repo(Prefix, Repo) ->
+    list_to_atom(atom_to_list(Prefix) ++ "." ++ short(atom_to_list(Repo))).
+
+short("Elixir." ++ Name) -> Name;
+short(Name) -> Name.

@@ -1,0 +1,55 @@
+%% Takes the callers' word that they have their answers, and sweeps the ledger.
+%% Nothing is lost with it: the ledger's table is not its own.
+-module(ecto_litefs_ledger_keeper).
+
+-behaviour(gen_server).
+
+-export([start_link/0]).
+-export([ack/2]).
+
+-export([init/1]).
+-export([handle_call/3]).
+-export([handle_cast/2]).
+-export([handle_info/2]).
+
+-define(SWEEP_MS, 5_000).
+
+-spec start_link() -> {ok, pid()} | {error, term()} | ignore.
+start_link() ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% From the caller's node, after an answer. It neither connects nor waits: an
+%% answer that stays costs memory for a while, and nothing else.
+-spec ack(node(), ecto_litefs_ledger:id()) -> ok.
+ack(Node, Id) ->
+    _ = erlang:send({?MODULE, Node}, {ack, Id}, [noconnect, nosuspend]),
+    ok.
+
+-spec init([]) -> {ok, no_state}.
+init([]) ->
+    next_sweep(),
+    {ok, no_state}.
+
+-spec handle_call(term(), {pid(), term()}, no_state) ->
+          {reply, {error, unknown_call}, no_state}.
+handle_call(_Unknown, _From, State) ->
+    {reply, {error, unknown_call}, State}.
+
+-spec handle_cast(term(), no_state) -> {noreply, no_state}.
+handle_cast(_Unknown, State) ->
+    {noreply, State}.
+
+-spec handle_info(term(), no_state) -> {noreply, no_state}.
+handle_info({ack, Id}, State) ->
+    ok = ecto_litefs_ledger:ack(Id),
+    {noreply, State};
+handle_info(sweep, State) ->
+    ok = ecto_litefs_ledger:sweep(erlang:monotonic_time(millisecond)),
+    next_sweep(),
+    {noreply, State};
+handle_info(_Unknown, State) ->
+    {noreply, State}.
+
+next_sweep() ->
+    _ = erlang:send_after(?SWEEP_MS, self(), sweep),
+    ok.
