@@ -4,6 +4,7 @@ defmodule RealEcto do
 
   The Repos differ in their middleware lists: `Repo` is the README's,
   `StackedRepo` has others on both sides of ours, `LeadingRepo` behind ours
-  only, `BareRepo` has none. The Repos of the contract are in `RealEcto.Contract`.
+  only, `BareRepo` has none; `FullRepo` has `use EctoLiteFS.Repo`. The Repos of
+  the contract are in `RealEcto.Contract`.
   """
 end

@@ -2,7 +2,7 @@ defmodule RealEcto.LiteFSTest do
   @moduledoc "The real Ecto on the real LiteFS."
   use ExUnit.Case, async: false
   import RealEcto.Cluster, only: [on: 4]
-  alias RealEcto.{BareRepo, Cluster, Item, LiteFS, On, Repo}
+  alias RealEcto.{BareRepo, Cluster, FullRepo, Item, LiteFS, On, Repo, Work}
 
   @moduletag :litefs
   @pool_size 5
@@ -117,6 +117,58 @@ defmodule RealEcto.LiteFSTest do
     LiteFS.stop(port)
   end
 
+  # What LiteFS refuses, it refuses in another way in each mode.
+  for mode <- [:wal, :delete] do
+    test "in mode #{mode} transactions and SQL run whole on the primary", c do
+      replica = LiteFS.new("replica", c.dir, c.primary)
+      ports = Enum.map([c.primary, replica], &LiteFS.start/1)
+      one = start(:primary, c.dir, c.primary, :required, unquote(mode))
+      for repo <- [Repo, FullRepo], do: await_role(one, :primary, repo)
+      Cluster.migrate(one, Repo)
+      two = start(:replica, c.dir, replica, :required, unquote(mode))
+      Cluster.connect(two, one)
+      await_role(two, :replica, FullRepo)
+
+      work = fn name, what ->
+        on(two, On, :outcome, [Work, :run, [FullRepo, name, what]])
+      end
+
+      query = fn sql, params ->
+        on(two, On, :outcome, [FullRepo, :query, [sql, params]])
+      end
+
+      assert {:gave, {:ok, item}} = work.("fun", :insert)
+      assert item.written_on == "#{one.node}"
+      assert {:gave, {:ok, %{all: [_, _]}}} = work.("multi", :multi)
+      assert {:gave, {:error, :changed_my_mind}} = work.("back", :rolls_back)
+
+      assert {:gave, {:error, :again, _, %{first: _}}} =
+               work.("failed", :multi_fails)
+
+      insert = "INSERT INTO items (name) VALUES (?) RETURNING name"
+      assert {:gave, {:ok, %{rows: [["sql"]]}}} = query.(insert, ["sql"])
+      assert {:gave, {:ok, %{rows: [[1]]}}} = query.("SELECT 1", [])
+      assert {:gave, {:ok, _}} = query.("CREATE TABLE made (a)", [])
+
+      for what <- [:reads_and_writes, :reads_and_writes_sql] do
+        assert {:raised, %EctoLiteFS.Error{reason: :in_transaction}, _} =
+                 work.("refused", what)
+      end
+
+      expected = ["fun", "multi", "multi two", "sql"]
+
+      for member <- [one, two] do
+        Cluster.wait("#{member.node} has the rows, and no other", fn ->
+          Enum.sort(Enum.map(on(member, FullRepo, :all, [Item]), & &1.name)) ==
+            expected
+        end)
+      end
+
+      for member <- [two, one], do: Cluster.stop(member)
+      Enum.each(ports, &LiteFS.stop/1)
+    end
+  end
+
   # A node that was demoted a moment ago: nothing stops the write but LiteFS.
   for mode <- [:wal, :delete] do
     test "in mode #{mode} every refusal of LiteFS is told by its text", c do
@@ -163,13 +215,17 @@ defmodule RealEcto.LiteFSTest do
     ]
 
     Cluster.start(name, dir, fn _home ->
-      [{Repo, config, options}, {BareRepo, config, nil}]
+      [
+        {Repo, config, options},
+        {FullRepo, config, options},
+        {BareRepo, config, nil}
+      ]
     end)
   end
 
-  defp await_role(member, role) do
-    Cluster.wait("the role #{role}", fn ->
-      on(member, :ecto_litefs_status, :role, [Repo]) == role
+  defp await_role(member, role, repo \\ Repo) do
+    Cluster.wait("the role #{role} of #{repo}", fn ->
+      on(member, :ecto_litefs_status, :role, [repo]) == role
     end)
   end
 

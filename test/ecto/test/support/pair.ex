@@ -6,9 +6,9 @@ defmodule RealEcto.Pair do
   The replica opens the database read-only, so that a write which stays there
   fails as it does on LiteFS.
   """
-  alias RealEcto.{Cluster, LeadingRepo, Repo, StackedRepo}
+  alias RealEcto.{Cluster, FullRepo, LeadingRepo, Repo, StackedRepo}
 
-  @repos [Repo, StackedRepo, LeadingRepo]
+  @repos [Repo, StackedRepo, LeadingRepo, FullRepo]
 
   def start(name, options \\ []) do
     dir = Cluster.directory(name)
@@ -35,6 +35,8 @@ defmodule RealEcto.Pair do
       database: Path.join(dir, "shared.db"),
       mode: mode,
       pool_size: 2,
+      # two writers at once on a slow disk: the loser tries again and again
+      busy_timeout: 20_000,
       journal_mode: :delete
     ]
 
