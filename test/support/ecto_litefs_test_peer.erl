@@ -11,6 +11,8 @@
 -module(ecto_litefs_test_peer).
 
 -export([start/1]).
+-export([start/2]).
+-export([restart/1]).
 -export([stop/1]).
 -export([kill/1]).
 -export([freeze/1]).
@@ -31,9 +33,14 @@
 -export([capture/3]).
 
 -export_type([t/0]).
+-export_type([options/0]).
 -export_type([outcome/0]).
 
--opaque t() :: #{peer := pid(), node := node(), os_pid := string()}.
+-opaque t() :: #{peer := pid(), node := node(), os_pid := string(),
+                 name := string(), options := options()}.
+
+%% args: more of them for erl.
+-type options() :: #{args => [string()]}.
 
 %% What the call gave, and what it left behind in its process: messages, or a
 %% subscription to pg.
@@ -41,21 +48,38 @@
         {returned, term(), Messages :: [term()]}
       | {error | exit | throw, term(), Stack :: list(), Messages :: [term()]}.
 
+-define(HOST, "127.0.0.1").
 -define(TIMEOUT, 60000).
 
 -spec start(atom()) -> t().
 start(Name) ->
+    start(Name, #{}).
+
+-spec start(atom(), options()) -> t().
+start(Name, Options) ->
+    launch(peer:random_name(atom_to_list(Name)), Options).
+
+%% Another VM of the name of one that was stopped or killed, as soon as epmd
+%% knows that it was.
+-spec restart(t()) -> t().
+restart(#{name := Name, options := Options}) ->
+    ecto_litefs_test_wait:until(
+      noport, fun() -> erl_epmd:port_please(Name, ?HOST) end),
+    launch(Name, Options).
+
+launch(Name, Options) ->
     {ok, Peer, Node} =
-        peer:start(#{name => peer:random_name(atom_to_list(Name)),
-                     host => "127.0.0.1", longnames => true,
-                     connection => standard_io,
-                     args => ["-setcookie", "ecto_litefs_" ++ os:getpid(),
-                              "-connect_all", "false",
-                              "-kernel", "prevent_overlapping_partitions",
-                              "false", "-pa" | code_paths()]}),
+        peer:start(#{name => Name, host => ?HOST, longnames => true,
+                     connection => standard_io, args => args(Options)}),
     OsPid = peer:call(Peer, os, getpid, []),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [ecto_litefs]),
-    #{peer => Peer, node => Node, os_pid => OsPid}.
+    #{peer => Peer, node => Node, os_pid => OsPid,
+      name => Name, options => Options}.
+
+args(Options) ->
+    ["-setcookie", "ecto_litefs_" ++ os:getpid(), "-connect_all", "false",
+     "-kernel", "prevent_overlapping_partitions", "false"]
+        ++ maps:get(args, Options, []) ++ ["-pa" | code_paths()].
 
 %% Whatever happened to it before.
 -spec stop(t()) -> ok.

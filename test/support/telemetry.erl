@@ -1,5 +1,6 @@
-%% A recorder in the place of the telemetry package, which comes from Hex: the
-%% events go to the process registered as telemetry_recorder on their node.
+%% A recorder in the place of the telemetry package, which comes from Hex. An
+%% event is kept in the process that it happens in, where a handler would run:
+%% so several processes record at once, and none gets messages.
 -module(telemetry).
 
 -export([execute/3]).
@@ -7,21 +8,21 @@
 
 -spec execute([atom()], map(), map()) -> ok.
 execute(Name, Measurements, Metadata) ->
-    case whereis(telemetry_recorder) of
-        undefined -> ok;
-        Pid -> Pid ! {?MODULE, Name, Measurements, Metadata}, ok
+    case get(?MODULE) of
+        undefined ->
+            ok;
+        Events ->
+            put(?MODULE, [{Name, Measurements, Metadata} | Events]),
+            ok
     end.
 
 %% The events during Fun, which the calling process runs, and what it gives.
 -spec record(fun(() -> Result)) -> {Result, [{[atom()], map(), map()}]}.
 record(Fun) ->
     {module, ?MODULE} = code:ensure_loaded(?MODULE),
-    true = register(telemetry_recorder, self()),
-    try {Fun(), events()} after unregister(telemetry_recorder) end.
-
-events() ->
-    receive
-        {?MODULE, Name, Measurements, Metadata} ->
-            [{Name, Measurements, Metadata} | events()]
-    after 0 -> []
+    undefined = put(?MODULE, []),
+    try Fun() of
+        Result -> {Result, lists:reverse(get(?MODULE))}
+    after
+        erase(?MODULE)
     end.
