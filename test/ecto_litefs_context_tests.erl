@@ -30,7 +30,7 @@ applied_test() ->
 
 default_options(insert) -> [{prefix, a}, {tenant, b}];
 default_options(transaction) -> [{timeout, 1}];
-default_options(_) -> [].
+default_options(delete_all) -> [].
 
 %% As Keyword.merge/2: what was given wins. Ecto knows no `insert!` here.
 default_options_test_() ->
@@ -40,7 +40,10 @@ default_options_test_() ->
             [{insert, [row, []], [row, [{prefix, a}, {tenant, b}]]},
              {'insert!', [row, [{tenant, c}]], [row, [{prefix, a}, {tenant, c}]]},
              {transact, [[{mode, x}]], [[{timeout, 1}, {mode, x}]]},
-             {delete_all, [query, [{a, 1}]], [query, [{a, 1}]]}]].
+             {delete_all, [query, [{a, 1}]], [query, [{a, 1}]]}]]
+        ++ [?_assertEqual([sql, [], []], ecto_litefs_context:with_default_options(
+                                           ?MODULE, Action, [sql, [], []]))
+            || Action <- [query, 'query!', query_many, 'query_many!']].
 
 no_default_options_test() ->
     ?assertEqual([row, []], ecto_litefs_context:with_default_options(

@@ -30,9 +30,11 @@ apply(Context) ->
 %% it answers there is overruled.
 -spec with_default_options(module(), atom(), [term()]) -> [term()].
 with_default_options(Repo, Action, Args) ->
-    case erlang:function_exported(Repo, default_options, 1) of
-        true -> merge(Repo:default_options(operation(Action)), Args);
-        false -> Args
+    Asks = erlang:function_exported(Repo, default_options, 1),
+    case operation(Action) of
+        none -> Args;
+        Operation when Asks -> merge(Repo:default_options(Operation), Args);
+        _Operation -> Args
     end.
 
 merge([], Args) ->
@@ -43,10 +45,15 @@ merge(Defaults, Args) ->
                           not lists:keymember(Key, 1, Given)],
     Before ++ [Missing ++ Given].
 
-%% In Ecto's words, which knows no function with an exclamation mark here.
+%% In Ecto's words, which knows no function with an exclamation mark here, and
+%% does not ask for those of raw SQL.
 operation('insert!') -> insert;
 operation('update!') -> update;
 operation('delete!') -> delete;
 operation('insert_or_update!') -> insert_or_update;
 operation(transact) -> transaction;
+operation(query) -> none;
+operation('query!') -> none;
+operation(query_many) -> none;
+operation('query_many!') -> none;
 operation(Action) -> Action.

@@ -1,6 +1,7 @@
 defmodule RealEcto.RepoTest do
   @moduledoc "`use EctoLiteFS.Repo`: what no middleware sees goes to the primary."
   use ExUnit.Case, async: false
+  import Ecto.Query, only: [from: 2]
   import RealEcto.Cluster, only: [on: 4]
   alias RealEcto.{FullRepo, Item, On, Pair, Repo, Trace, Work}
 
@@ -234,6 +235,19 @@ defmodule RealEcto.RepoTest do
         assert Exception.message(error) =~ "Repo.transaction"
       end
     end
+  end
+
+  # by the middleware, or with EctoMiddleware 2.0 by the line
+  test "bulk functions run on the primary", c do
+    rows = for n <- 1..2, do: %{name: "#{c.name} #{n}", value: 1}
+    query = from(i in Item, where: like(i.name, ^"#{c.name}%"))
+    run = &on(c.replica, On, :outcome, [FullRepo, &1, &2])
+
+    assert {:gave, {2, nil}} = run.(:insert_all, [Item, rows])
+    assert length(names(c)) == 2
+    assert {:gave, {2, nil}} = run.(:update_all, [query, [set: [value: 2]]])
+    assert {:gave, {2, nil}} = run.(:delete_all, [query])
+    assert names(c) == []
   end
 
   test "a migration says where it belongs", c do
