@@ -14,6 +14,7 @@
          fun_in_prepare_changes_of_another_build/1,
          mfa_that_is_not_there_raises/1,
          function_that_is_not_there/1,
+         data_works_across_builds_of_the_library/1,
          other_protocol/1,
          no_library/1,
          application_stopped_on_the_primary/1,
@@ -169,6 +170,29 @@ function_that_is_not_there(Config) ->
                               {no_function, {?APP, row, 0}, Node}}}, Error).
 
 %% -- other versions of this library ------------------------------------------
+
+%% Every module of it that the primary's side consists of is another build.
+data_works_across_builds_of_the_library(Config) ->
+    {A, B} = ?config(peers, Config),
+    [rebuilt(A, Module)
+     || Module <- [ecto_litefs_executor, ecto_litefs_ledger, ecto_litefs_verdict,
+                   ecto_litefs_admission, ecto_litefs_transaction,
+                   ecto_litefs_payload, ecto_litefs_context]],
+    {returned, {ok, _}, []} = ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)]),
+    {returned, {ok, [1, 2]}, []} =
+        ?PEER:write(B, ?REPO, transaction, [{lists, seq, [1, 2]}]),
+    {returned, {1, nil}, []} =
+        ?PEER:write(B, ?REPO, insert_all, [items, [#{name => <<"bob">>,
+                                                     value => 1}]]),
+    ?assertEqual([<<"ann">>, <<"bob">>], names(A)).
+
+rebuilt(Peer, Module) ->
+    {ok, {_, [{abstract_code, {_, Forms}}]}} =
+        beam_lib:chunks(code:which(Module), [abstract_code]),
+    {Before, [Eof]} = lists:split(length(Forms) - 1, Forms),
+    {ok, Module, Binary} =
+        compile:forms(Before ++ [form("rebuilt() -> 1."), Eof], [export_all]),
+    ok = ?PEER:call(Peer, ?MODULE, load, [Module, Binary]).
 
 other_protocol(Config) ->
     {A, B} = ?config(peers, Config),

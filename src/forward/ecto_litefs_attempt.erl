@@ -47,13 +47,16 @@ run(Node, Request, {Timeout, ConnectMs}, Call) ->
     end.
 
 %% Which VM it is has to be known before anything is sent. A user's own way to
-%% the node may know one that this node is not connected to.
-introduced(Node, #{payload := Payload}, ConnectMs) ->
-    case {ecto_litefs_connection:connect(Node, ConnectMs), Payload} of
-        {ok, _} -> incarnation(Node, ecto_litefs_incarnation:known(Node),
-                               ConnectMs);
-        {{error, noconnection}, {super, _, _}} -> {ok, unknown};
-        {{error, noconnection}, _} -> {error, noconnection}
+%% a node makes its own connection, perhaps to one that does not exist.
+introduced(Node, #{payload := {super, _, _}}, ConnectMs) ->
+    case lists:member(Node, nodes(connected)) of
+        true -> incarnation(Node, ecto_litefs_incarnation:known(Node), ConnectMs);
+        false -> {ok, unknown}
+    end;
+introduced(Node, _Request, ConnectMs) ->
+    case ecto_litefs_connection:connect(Node, ConnectMs) of
+        ok -> incarnation(Node, ecto_litefs_incarnation:known(Node), ConnectMs);
+        {error, noconnection} -> {error, noconnection}
     end.
 
 incarnation(Node, unknown, Ms) ->
