@@ -25,11 +25,11 @@
          errors_raise_if_told_to/1]).
 
 %% Called on a node.
--export([transaction_of_build/1, multi_of_build/1, prepared_of_build/1,
-         load/2, unload/1]).
+-export([transaction_of_build/1, multi_of_build/1, prepared_of_build/1]).
 
 -define(REPO, 'Elixir.FullRepo').
 -define(PEER, ecto_litefs_test_peer).
+-define(BUILD, ecto_litefs_test_build).
 -define(API, 'Elixir.EctoLiteFS').
 -define(APP, deploy_suite_app).
 -define(STREAM, {event_stream_url, <<"http://127.0.0.1:1/events">>}).
@@ -39,7 +39,7 @@ suite() -> [{timetrap, {seconds, 60}}].
 all() ->
     [Name || {Name, 1} <- ?MODULE:module_info(exports),
              not lists:member(Name, [transaction_of_build, multi_of_build,
-                                     prepared_of_build, unload, module_info])].
+                                     prepared_of_build, module_info])].
 
 init_per_testcase(Name, Config) ->
     [] = os:cmd("epmd -daemon"),
@@ -68,36 +68,18 @@ end_per_testcase(_Name, Config) ->
 
 %% Two builds of one module of the application: the new one says so.
 load_builds(A, B) ->
-    [ok = ?PEER:call(Peer, ?MODULE, load, [?APP, build(Build)])
+    [load(Peer, ?APP, ?BUILD:of_lines(?APP, build(Build)))
      || {Peer, Build} <- [{A, "new"}, {B, "old"}]].
 
 build(Name) ->
-    Forms = [form(Line)
-             || Line <- ["-module(deploy_suite_app).",
-                         "-export([work/0, write/2, hook/0, row/0]).",
-                         "work() -> fun() -> row() end.",
-                         "hook() -> fun(Changeset) -> Changeset end.",
-                         "row() -> <<\"" ++ Name ++ "\">>.",
-                         "write(Repo, Make) -> "
-                         "    {ok, _} = Repo:insert(Make:new(#{name => row()})), row()."]],
-    {ok, ?APP, Binary} = compile:forms(Forms, []),
-    Binary.
+    ["work() -> fun() -> row() end.",
+     "hook() -> fun(Changeset) -> Changeset end.",
+     "row() -> <<\"" ++ Name ++ "\">>.",
+     "write(Repo, Make) -> "
+     "    {ok, _} = Repo:insert(Make:new(#{name => row()})), row()."].
 
-form(Text) ->
-    {ok, Tokens, _} = erl_scan:string(Text),
-    {ok, Form} = erl_parse:parse_form(Tokens),
-    Form.
-
-load(Module, Binary) ->
-    {module, Module} = code:load_binary(Module, "built", Binary),
-    _ = code:purge(Module),
-    ok.
-
-unload(Module) ->
-    _ = code:purge(Module),
-    true = code:delete(Module),
-    _ = code:purge(Module),
-    ok.
+load(Peer, Module, Binary) ->
+    ok = ?PEER:call(Peer, ?BUILD, load, [Module, Binary]).
 
 %% -- other builds of the application -----------------------------------------
 
@@ -154,7 +136,7 @@ prepared_of_build(Repo) ->
 %% It is done, as it would be on the primary: undefined there.
 mfa_that_is_not_there_raises(Config) ->
     {A, B} = ?config(peers, Config),
-    ok = ?PEER:call(A, ?MODULE, unload, [?APP]),
+    ok = ?PEER:call(A, ?BUILD, unload, [?APP]),
     Work = {?APP, write, [?REPO, ecto_litefs_test_item]},
     ?assertMatch({error, undef, [{?APP, write, _, _} | _], []},
                  ?PEER:write(B, ?REPO, transaction, [Work])),
@@ -163,7 +145,7 @@ mfa_that_is_not_there_raises(Config) ->
 function_that_is_not_there(Config) ->
     {A, B} = ?config(peers, Config),
     Node = ?PEER:node(A),
-    ok = ?PEER:call(A, ?MODULE, unload, [?APP]),
+    ok = ?PEER:call(A, ?BUILD, unload, [?APP]),
     {error, Error, _Stack, []} =
         ?PEER:write(B, ?REPO, transaction, [fun ?APP:row/0]),
     ?assertMatch(#{reason := {not_executed,
@@ -174,7 +156,7 @@ function_that_is_not_there(Config) ->
 %% Every module of it that the primary's side consists of is another build.
 data_works_across_builds_of_the_library(Config) ->
     {A, B} = ?config(peers, Config),
-    [rebuilt(A, Module)
+    [load(A, Module, ?BUILD:of_module(Module))
      || Module <- [ecto_litefs_executor, ecto_litefs_ledger, ecto_litefs_verdict,
                    ecto_litefs_admission, ecto_litefs_transaction,
                    ecto_litefs_payload, ecto_litefs_context]],
@@ -185,14 +167,6 @@ data_works_across_builds_of_the_library(Config) ->
         ?PEER:write(B, ?REPO, insert_all, [items, [#{name => <<"bob">>,
                                                      value => 1}]]),
     ?assertEqual([<<"ann">>, <<"bob">>], names(A)).
-
-rebuilt(Peer, Module) ->
-    {ok, {_, [{abstract_code, {_, Forms}}]}} =
-        beam_lib:chunks(code:which(Module), [abstract_code]),
-    {Before, [Eof]} = lists:split(length(Forms) - 1, Forms),
-    {ok, Module, Binary} =
-        compile:forms(Before ++ [form("rebuilt() -> 1."), Eof], [export_all]),
-    ok = ?PEER:call(Peer, ?MODULE, load, [Module, Binary]).
 
 other_protocol(Config) ->
     {A, B} = ?config(peers, Config),
@@ -216,9 +190,7 @@ no_library(Config) ->
                  ?PEER:write(B, ?REPO, insert, [item(<<"ann">>)])).
 
 replaced(Peer, Module, Function) ->
-    Forms = [form("-module(" ++ atom_to_list(Module) ++ ")."), form(Function)],
-    {ok, Module, Binary} = compile:forms(Forms, [export_all]),
-    ok = ?PEER:call(Peer, ?MODULE, load, [Module, Binary]).
+    load(Peer, Module, ?BUILD:of_lines(Module, [Function])).
 
 %% -- not all of it runs ------------------------------------------------------
 
@@ -254,12 +226,9 @@ repo_not_started_on_the_primary(Config) ->
 %% The primary has an exception module that the caller has not.
 exception_of_an_unknown_module(Config) ->
     {A, B} = ?config(peers, Config),
-    Forms = [form(Line) || Line <- ["-module(deploy_suite_error).",
-                                    "-export([message/1]).",
-                                    "message(#{what := W}) -> "
-                                    "    <<\"it was \", W/binary>>."]],
-    {ok, Module, Binary} = compile:forms(Forms, []),
-    ok = ?PEER:call(A, ?MODULE, load, [Module, Binary]),
+    Module = deploy_suite_error,
+    Message = "message(#{what := W}) -> <<\"it was \", W/binary>>.",
+    load(A, Module, ?BUILD:of_lines(Module, [Message])),
     {error, Error, Stack, []} = raised(Module, <<"the dog">>, B),
     ?assertMatch(#{'__struct__' := 'Elixir.EctoLiteFS.Error', outcome := done,
                    action := transaction,

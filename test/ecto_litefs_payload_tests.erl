@@ -104,19 +104,10 @@ callable(Term) ->
     ecto_litefs_payload:callable({args, [items, Term]}).
 
 load(Name) ->
-    Forms = [form(Line) || Line <- ["-module(ecto_litefs_payload_built).",
-                                    "-export([new/0]).", Name ++ "() -> 1.",
-                                    "new() -> fun() -> 1 end."]],
-    {ok, ?BUILT, Binary} = compile:forms(Forms, [export_all]),
-    {module, ?BUILT} = code:load_binary(?BUILT, "built", Binary),
+    Lines = [Name ++ "() -> 1.", "new() -> fun() -> 1 end."],
+    ok = ecto_litefs_test_build:load(
+           ?BUILT, ecto_litefs_test_build:of_lines(?BUILT, Lines)),
     ?BUILT:new().
 
 unload() ->
-    _ = code:purge(?BUILT),
-    true = code:delete(?BUILT),
-    ok.
-
-form(Text) ->
-    {ok, Tokens, _} = erl_scan:string(Text),
-    {ok, Form} = erl_parse:parse_form(Tokens),
-    Form.
+    ecto_litefs_test_build:unload(?BUILT).

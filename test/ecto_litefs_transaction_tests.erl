@@ -39,20 +39,13 @@ read_only_test_() ->
 
 %% A migrator's own fun, as its module shows.
 migration_test() ->
-    Forms = [form(Line) || Line <- ["-module('Elixir.Ecto.Migrator').",
-                                    "-export([work/0]).",
-                                    "work() -> fun() -> migrate end."]],
-    {ok, Module, Binary} = compile:forms(Forms, []),
-    {module, Module} = code:load_binary(Module, "built", Binary),
+    Module = 'Elixir.Ecto.Migrator',
+    Build = ecto_litefs_test_build:of_lines(
+              Module, ["work() -> fun() -> migrate end."]),
+    ok = ecto_litefs_test_build:load(Module, Build),
     ?assertEqual(migration, ?T:place(Module:work(), [])),
     ?assertEqual(local, ?T:place(Module:work(), [{read_only, true}])),
-    true = code:delete(Module),
-    _ = code:purge(Module).
-
-form(Text) ->
-    {ok, Tokens, _} = erl_scan:string(Text),
-    {ok, Form} = erl_parse:parse_form(Tokens),
-    Form.
+    ok = ecto_litefs_test_build:unload(Module).
 
 on_refusal_test_() ->
     [?_assertEqual(Expected, ?T:on_refusal(Work))

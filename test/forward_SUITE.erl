@@ -64,12 +64,13 @@
 %% Called on a node.
 -export([false_claim/1, read_only/2, process/2, record/3, leader/1,
          log/2, log_handler/0, named_insert/2, where/1,
-         dynamic_insert/3, load/2, forward_super/1, hold/1, bulk_update/1,
+         dynamic_insert/3, forward_super/1, hold/1, bulk_update/1,
          '__ecto_middleware_handles_bulk__'/0]).
 
 -define(REPO, 'Elixir.TestRepo').
 -define(OTHER, 'Elixir.OtherRepo').
 -define(PEER, ecto_litefs_test_peer).
+-define(BUILD, ecto_litefs_test_build).
 -define(API, 'Elixir.EctoLiteFS').
 -define(STREAM, {event_stream_url, <<"http://127.0.0.1:1/events">>}).
 
@@ -649,13 +650,13 @@ fun_in_bulk_runs_on_the_primary(Config) ->
 
 fun_in_bulk_of_another_build(Config) ->
     [A, B, _] = ?config(peers, Config),
-    [ok = ?PEER:call(Peer, ?MODULE, load, [built(), build(Text)])
+    [ok = ?PEER:call(Peer, ?BUILD, load, [built(), build(Text)])
      || {Peer, Text} <- [{A, "new() -> 1."}, {B, "old() -> 1."}]],
     bulk_not_supported(A, B).
 
 fun_in_bulk_of_no_module(Config) ->
     [A, B, _] = ?config(peers, Config),
-    ok = ?PEER:call(B, ?MODULE, load, [built(), build("old() -> 1.")]),
+    ok = ?PEER:call(B, ?BUILD, load, [built(), build("old() -> 1.")]),
     bulk_not_supported(A, B).
 
 bulk_not_supported(A, B) ->
@@ -732,24 +733,21 @@ incarnation(Peer) ->
 
 super_of_another_build(Config) ->
     [A, B, _] = ?config(peers, Config),
-    [ok = ?PEER:call(Peer, ?MODULE, load, [built(), build(Text)])
+    [ok = ?PEER:call(Peer, ?BUILD, load, [built(), build(Text)])
      || {Peer, Text} <- [{A, "new() -> 1."}, {B, "old() -> 1."}]],
     not_supported({other_build, built(), ?PEER:node(A)}, A, B).
 
 super_of_no_module(Config) ->
     [A, B, _] = ?config(peers, Config),
-    ok = ?PEER:call(B, ?MODULE, load, [built(), build("old() -> 1.")]),
+    ok = ?PEER:call(B, ?BUILD, load, [built(), build("old() -> 1.")]),
     not_supported({other_build, built(), ?PEER:node(A)}, A, B).
 
 we_are_another_build(Config) ->
     [A, B, _] = ?config(peers, Config),
-    [ok = ?PEER:call(Peer, ?MODULE, load, [built(), build("old() -> 1.")])
+    [ok = ?PEER:call(Peer, ?BUILD, load, [built(), build("old() -> 1.")])
      || Peer <- [A, B]],
-    {ok, {_, [{abstract_code, {_, Forms}}]}} =
-        beam_lib:chunks(code:which(ecto_litefs_attempt), [abstract_code]),
-    {Before, [Eof]} = lists:split(length(Forms) - 1, Forms),
-    Other = compiled(Before ++ [form("other() -> 1."), Eof]),
-    ok = ?PEER:call(A, ?MODULE, load, [ecto_litefs_attempt, Other]),
+    ok = ?PEER:call(A, ?BUILD, load, [ecto_litefs_attempt,
+                                      ?BUILD:of_module(ecto_litefs_attempt)]),
     not_supported({other_version, ?PEER:node(A)}, A, B).
 
 not_supported(Why, A, B) ->
@@ -761,24 +759,7 @@ not_supported(Why, A, B) ->
 built() -> forward_suite_built.
 
 build(Text) ->
-    compiled([form(Line)
-              || Line <- ["-module(forward_suite_built).",
-                          "-export([super/0]).", Text,
-                          "super() -> fun(Name) -> {ran, Name} end."]]).
-
-compiled(Forms) ->
-    {ok, _Module, Binary} = compile:forms(Forms, [export_all]),
-    Binary.
-
-form(Text) ->
-    {ok, Tokens, _} = erl_scan:string(Text),
-    {ok, Form} = erl_parse:parse_form(Tokens),
-    Form.
-
-load(Module, Binary) ->
-    {module, Module} = code:load_binary(Module, "built", Binary),
-    _ = code:purge(Module),
-    ok.
+    ?BUILD:of_lines(built(), [Text, "super() -> fun(Name) -> {ran, Name} end."]).
 
 forward_super(Repo) ->
     Super = (built()):super(),
