@@ -183,9 +183,12 @@ read_only(Started) ->
     ?assertError(#{message := Refused}, ?REPO:insert(item(<<"ann">>))),
     ?assertMatch({error, #{message := Refused}},
                  ?REPO:query("DELETE FROM items")),
+    [?assertEqual({ok, []},
+                  ?REPO:transaction(fun() -> ?REPO:all(items) end, Options))
+     || Options <- [[], [{mode, immediate}], [{mode, exclusive}]]],
     ?assertError(#{message := Refused},
-                 ?REPO:transaction(fun() -> 1 end, [{mode, immediate}])),
-    ?assertEqual({ok, []}, ?REPO:transaction(fun() -> ?REPO:all(items) end)).
+                 ?REPO:transaction(fun() -> ?REPO:insert(item(<<"ann">>)) end,
+                                   [{mode, immediate}])).
 
 lookup_meta(Started) ->
     ok = restart(Started, #{pool_size => 3}),
