@@ -19,6 +19,8 @@ tests() ->
      {"an inner transaction is a part of the outer", fun nested/1},
      {"a failed inner transaction fails the outer", fun nested_fails/1},
      {"COMMIT fails", fun commit_fails/1},
+     {"hooks", fun hooks/1},
+     {"insert_all of no rows", fun no_rows/1},
      {"query: results", fun query_results/1},
      {"query: errors", fun query_errors/1},
      {"query: the first statement only", fun query_first_statement/1},
@@ -85,6 +87,25 @@ commit_fails(_) ->
     ?assertNot(?REPO:'in_transaction?'()),
     ?assertMatch({ok, #{rows := [[0]]}},
                  ?REPO:query("SELECT count(*) FROM children")).
+
+%% -- writes ------------------------------------------------------------------
+
+hooks(_) ->
+    {ok, Ann} = stored(?REPO),
+    Hooked = fun(Item, Changes, Hook) ->
+                     ecto_litefs_test_item:prepare_changes(
+                       ecto_litefs_test_item:changeset(Item, Changes), Hook)
+             end,
+    Invalid = fun(C) -> ecto_litefs_test_item:add_error(C, name, {<<"no">>, []}) end,
+    ?assertMatch({error, #{errors := [{name, {<<"no">>, []}}]}},
+                 ?REPO:update(Hooked(Ann, #{value => 1}, Invalid))),
+    ?assertEqual({ok, Ann},
+                 ?REPO:update(Hooked(Ann, #{}, fun(_) -> error(called) end))),
+    ?assertEqual([{<<"ann">>, null}], ?STAND_IN:rows(?REPO)).
+
+no_rows(_) ->
+    ?assertEqual({0, nil}, ?REPO:insert_all(items, [])),
+    ?assertEqual({0, []}, ?REPO:insert_all(items, [], [{returning, true}])).
 
 %% -- query -------------------------------------------------------------------
 
@@ -162,9 +183,12 @@ read_only(Started) ->
     ?assertError(#{message := Refused}, ?REPO:insert(item(<<"ann">>))),
     ?assertMatch({error, #{message := Refused}},
                  ?REPO:query("DELETE FROM items")),
+    [?assertEqual({ok, []},
+                  ?REPO:transaction(fun() -> ?REPO:all(items) end, Options))
+     || Options <- [[], [{mode, immediate}], [{mode, exclusive}]]],
     ?assertError(#{message := Refused},
-                 ?REPO:transaction(fun() -> 1 end, [{mode, immediate}])),
-    ?assertEqual({ok, []}, ?REPO:transaction(fun() -> ?REPO:all(items) end)).
+                 ?REPO:transaction(fun() -> ?REPO:insert(item(<<"ann">>)) end,
+                                   [{mode, immediate}])).
 
 lookup_meta(Started) ->
     ok = restart(Started, #{pool_size => 3}),

@@ -24,6 +24,8 @@ select(Query) ->
     Query#{select := true}.
 
 -spec insert_all(module(), [term()]) -> result().
+insert_all(_Repo, [_Schema, [], Options]) ->
+    returned(proplists:is_defined(returning, Options), []);
 insert_all(Repo, [_Schema, Rows, Options]) ->
     Values = lists:join(", ", ["(?, ?)" || _ <- Rows]),
     Params = [maps:get(Key, Row) || Row <- Rows, Key <- [name, value]],

@@ -18,19 +18,24 @@
 
 -spec open(ecto_litefs_test_pool:options()) ->
           {ok, connection()} | {error, binary()}.
-open(#{database := Database} = Options) ->
-    File = binary_to_list(iolist_to_binary(Database)),
-    case sqlite3:start_link(anonymous, [{file, File}]) of
+open(Options) ->
+    case sqlite3:start_link(anonymous, [{file, file(Options)}]) of
         {ok, Db} ->
             {BusyTimeout, Patience} = waiting(Options),
             set(Db, "busy_timeout", BusyTimeout),
             [set(Db, "journal_mode", Mode)
              || #{journal_mode := Mode} <- [Options]],
-            [set(Db, "query_only", 1) || #{read_only := true} <- [Options]],
             {ok, {Db, Patience}};
         {error, Reason} ->
             {error, iolist_to_binary(io_lib:format("~p", [Reason]))}
     end.
+
+%% As on a replica with a rollback journal: a BEGIN IMMEDIATE is not refused,
+%% the first statement that writes is.
+file(#{database := Database, read_only := true}) ->
+    "file:" ++ file(#{database => Database}) ++ "?mode=ro";
+file(#{database := Database}) ->
+    binary_to_list(iolist_to_binary(Database)).
 
 %% SQLite waits for a lock in the one thread that all connections of this VM
 %% share, so that with several of them the holder of the lock could not commit

@@ -43,6 +43,9 @@ bang(Action, {error, Changeset}) ->
 
 changeset(_Repo, _Action, #{'valid?' := false} = Changeset, _Options) ->
     {error, Changeset};
+changeset(_Repo, update, #{changes := Changes, data := Item}, _Options)
+  when Changes =:= #{} ->
+    {ok, Item}; % and no hook runs
 changeset(Repo, Action, #{prepare := []} = Changeset, _Options) ->
     statement(Repo, Action, Changeset);
 changeset(Repo, Action, #{prepare := Prepare} = Changeset, Options) ->
@@ -59,6 +62,9 @@ changeset(Repo, Action, #{prepare := Prepare} = Changeset, Options) ->
         end,
     ecto_litefs_test_transaction:run(Repo, Transaction, Options).
 
+%% A hook may have made it invalid.
+statement(_Repo, _Action, #{'valid?' := false} = Changeset) ->
+    {error, Changeset};
 statement(Repo, Action, Changeset) ->
     try {ok, execute(Repo, Action, Changeset)}
     catch
