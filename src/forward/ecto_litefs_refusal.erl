@@ -19,6 +19,9 @@
 %% none       the failure is no refusal
 -type proof() :: not_begun | if_alive | none.
 
+%% What others say with the same words is their own.
+-define(SQLITE, 'Elixir.Exqlite.Error').
+
 -define(READONLY, <<"attempt to write a readonly database">>).
 -define(NOT_BEGUN, [?READONLY,
                     <<"unable to open database file">>,
@@ -27,14 +30,8 @@
 -define(IF_ALIVE, [<<"disk I/O error">>]).
 
 -spec proof(term()) -> proof().
-proof(Text) when is_binary(Text) ->
-    case {has(Text, ?IF_ALIVE), has(Text, ?NOT_BEGUN)} of
-        {true, _} -> if_alive;
-        {false, true} -> not_begun;
-        {false, false} -> none
-    end;
-proof(#{message := Text}) when is_binary(Text) ->
-    proof(Text);
+proof(#{'__struct__' := ?SQLITE, message := Text}) when is_binary(Text) ->
+    told(Text, ?NOT_BEGUN);
 proof({error, Reason}) ->
     proof(Reason);
 proof(_Other) ->
@@ -43,16 +40,17 @@ proof(_Other) ->
 %% Only what a living LiteFS answers to a write on a replica, and to no read:
 %% a read may meet the other texts, too.
 -spec of_replica(term()) -> proof().
-of_replica(Text) when is_binary(Text) ->
-    case {has(Text, ?IF_ALIVE), has(Text, [?READONLY])} of
+of_replica(#{'__struct__' := ?SQLITE, message := Text}) when is_binary(Text) ->
+    told(Text, [?READONLY]);
+of_replica(_Other) ->
+    none.
+
+told(Text, NotBegun) ->
+    case {has(Text, ?IF_ALIVE), has(Text, NotBegun)} of
         {true, _} -> if_alive;
         {false, true} -> not_begun;
         {false, false} -> none
-    end;
-of_replica(#{message := Text}) when is_binary(Text) ->
-    of_replica(Text);
-of_replica(_Other) ->
-    none.
+    end.
 
 has(Text, Texts) ->
     binary:match(Text, Texts) =/= nomatch.
