@@ -436,9 +436,12 @@ frozen_litefs_write_ends_at_its_deadline(Config) ->
     _ = litefs_cluster:await_primary(e2e_cluster:litefs(Cluster)),
     await_insert(Cluster, c, <<"thawed">>).
 
+%% `c` has talked to it before: what it sends is a call, and no first question,
+%% which would be *not executed*.
 frozen_beam_primary_is_replaced(Config) ->
     Cluster = cluster(Config),
     A = e2e_cluster:erlang_node(Cluster, a),
+    {ok, #{value := 1}} = e2e_cluster:insert(Cluster, c, <<"before">>),
     ok = e2e_cluster:freeze_beam(Cluster, a),
     ?assertMatch({returned, {error, {erpc, timeout, A}}, _, _},
                  timed_insert(Cluster, c, <<"to the frozen">>)),
