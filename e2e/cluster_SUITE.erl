@@ -26,7 +26,6 @@
 -export([frozen_beam_primary_is_replaced/1]).
 -export([two_claims_after_heal/1]).
 -export([no_primary_fails_within_primary_wait/1]).
--export([write_in_local_transaction_is_refused/1]).
 -export([reads_never_leave_the_node/1]).
 -export([litefs_restarted_under_the_repo_reconnects/1]).
 -export([repo_opened_before_the_mount_never_writes_under_it/1]).
@@ -57,7 +56,6 @@ on_stub() ->
      write_on_replica_is_forwarded,
      bulk_on_replica_is_forwarded,
      changeset_error_and_constraint_error_come_back,
-     write_in_local_transaction_is_refused,
      reads_never_leave_the_node,
      frozen_litefs_write_ends_at_its_deadline,
      frozen_beam_primary_is_replaced,
@@ -78,22 +76,11 @@ end_per_suite(_Config) ->
     ok.
 
 init_per_testcase(Case, Config) ->
-    LogDir = filename:join(proplists:get_value(priv_dir, Config), Case),
-    Cluster = e2e_cluster:start((options(Case))#{log_dir => LogDir}),
-    [{cluster, Cluster}, {log_dir, LogDir} | Config].
+    e2e_suite:start(Case, options(Case), Config).
 
 end_per_testcase(_Case, Config) ->
-    ok = e2e_cluster:destroy(proplists:get_value(cluster, Config)),
-    case proplists:get_value(tc_status, Config) of
-        ok -> ok;
-        _Failed -> print_logs(proplists:get_value(log_dir, Config))
-    end.
-
-print_logs(LogDir) ->
-    lists:foreach(fun(Log) ->
-        {ok, Text} = file:read_file(Log),
-        ct:pal("~ts:~n~ts", [filename:basename(Log), Text])
-    end, filelib:wildcard(filename:join(LogDir, "*.log"))).
+    ok = e2e_suite:stop(Config),
+    e2e_suite:print_logs_of_failure(Config).
 
 %% LiteFS's own default; the other cases use 100 ms.
 options(primary_stopped_cleanly_write_waits_and_succeeds) ->
@@ -194,7 +181,7 @@ bulk_on_replica_is_forwarded(Config) ->
                       timed(Cluster, Name, insert_all, TooMany))
      end || Name <- [b, c]],
     ?assertEqual(Written, e2e_cluster:rows(Cluster, a)),
-    e2e_cluster:await_rows(Cluster, lists:sort(maps:keys(Written))).
+    e2e_database:await_table(Cluster, Written).
 
 %% What a replica answers is what the primary answers.
 changeset_error_and_constraint_error_come_back(Config) ->
@@ -227,20 +214,6 @@ changeset_error_and_constraint_error_come_back(Config) ->
      || Name <- [b, c]],
     ?assertEqual(#{<<"taken">> => maps:get(value, Taken)},
                  e2e_cluster:rows(Cluster, a)).
-
-write_in_local_transaction_is_refused(Config) ->
-    Cluster = cluster(Config),
-    Write = fun(Name, Function) ->
-        e2e_cluster:call(Cluster, Name, e2e_node,
-                         {timed, [e2e_node, write_in_transaction, [Function]]})
-    end,
-    [?assertMatch(
-        {raised, #{'__struct__' := 'Elixir.EctoLiteFS.Error',
-                   reason := in_transaction, outcome := not_executed}, _, _},
-        Write(Name, Function))
-     || Name <- [b, c], Function <- [insert, 'insert!', delete]],
-    ?assertEqual(#{}, e2e_cluster:rows(Cluster, a)),
-    ?assertMatch({returned, {ok, {ok, _}}, _, _}, Write(a, insert)).
 
 %% All that they could ask is frozen, so that a read that asks would hang.
 reads_never_leave_the_node(Config) ->
@@ -436,9 +409,12 @@ frozen_litefs_write_ends_at_its_deadline(Config) ->
     _ = litefs_cluster:await_primary(e2e_cluster:litefs(Cluster)),
     await_insert(Cluster, c, <<"thawed">>).
 
+%% `c` has talked to it before: what it sends is a call, and no first question,
+%% which would be *not executed*.
 frozen_beam_primary_is_replaced(Config) ->
     Cluster = cluster(Config),
     A = e2e_cluster:erlang_node(Cluster, a),
+    {ok, #{value := 1}} = e2e_cluster:insert(Cluster, c, <<"before">>),
     ok = e2e_cluster:freeze_beam(Cluster, a),
     ?assertMatch({returned, {error, {erpc, timeout, A}}, _, _},
                  timed_insert(Cluster, c, <<"to the frozen">>)),
@@ -605,7 +581,7 @@ promoted_under_load_calls_no_lost_row_done(Config) ->
 %%% What the cases share
 
 cluster(Config) ->
-    proplists:get_value(cluster, Config).
+    e2e_suite:cluster(Config).
 
 repo(Cluster, Name, Function, Args) ->
     e2e_cluster:call(Cluster, Name, ?REPO, {Function, Args}).
@@ -637,7 +613,7 @@ await_insert(Cluster, Name, Row) ->
     end).
 
 role(Cluster, Name) ->
-    e2e_cluster:call(Cluster, Name, ecto_litefs_status, {role, [?REPO]}).
+    e2e_cluster:role(Cluster, Name).
 
 claims(Cluster, Name) ->
     [node(Pid) || Pid <- e2e_cluster:call(Cluster, Name, ecto_litefs_claim,
@@ -649,9 +625,8 @@ opened(Cluster, Name) ->
 restart_supervisor(Cluster, Name, Options) ->
     e2e_cluster:restart_supervisor(Cluster, Name, Options).
 
-number(a) -> 1;
-number(b) -> 2;
-number(c) -> 3.
+number(Name) ->
+    e2e_cluster:number(Name).
 
 watch(Cluster, Names) ->
     Watchers = [{Name, litefs_http:watch(litefs_node:port(

@@ -10,8 +10,12 @@
 -export([litefs/1]).
 -export([litefs/2]).
 -export([erlang_node/2]).
+-export([number/1]).
+-export([database/2]).
 -export([call/4]).
 -export([call/5]).
+-export([repo/4]).
+-export([traced/4]).
 -export([start_repo/2]).
 -export([start_repo/3]).
 -export([restart_supervisor/3]).
@@ -22,6 +26,7 @@
 -export([rows/2]).
 -export([await_row/3]).
 -export([await_rows/2]).
+-export([role/2]).
 -export([await_role/3]).
 -export([await_roles/2]).
 -export([freeze_beam/2]).
@@ -39,12 +44,14 @@
                      litefs => map(),
                      journal_mode => wal | delete,
                      supervisor => [{atom(), term()}],
+                     repo => module(),
+                     pool => map(), % options of it
                      repos => [name()]}.
 -opaque cluster() :: #{litefs := litefs_cluster:cluster(),
                        peers := #{name() => e2e_peer:peer()},
                        options := options()}.
 
--define(REPO, 'Elixir.TestRepo').
+-define(REPO, 'Elixir.TestRepo'). % where the options say no other one
 -define(COOKIE, ecto_litefs_e2e).
 -define(CALL_MS, 30000).
 
@@ -78,7 +85,7 @@ start_repos(Cluster = #{options := Options}) ->
         ok = create_table(Cluster),
         _ = [ok = start_repo(Cluster, Name) || Name <- Names],
         ok = connect(Cluster),
-        ok = await_roles(Cluster, [{Name, role(Name)} || Name <- Names]),
+        ok = await_roles(Cluster, [{Name, first_role(Name)} || Name <- Names]),
         _ = [#{} = rows(Cluster, Name) || Name <- Names],
         Cluster
     catch
@@ -87,8 +94,8 @@ start_repos(Cluster = #{options := Options}) ->
             erlang:raise(Class, Reason, Stack)
     end.
 
-role(a) -> primary;
-role(_Other) -> replica.
+first_role(a) -> primary;
+first_role(_Other) -> replica.
 
 -spec destroy(cluster()) -> ok.
 destroy(#{litefs := LiteFS, peers := Peers}) ->
@@ -110,6 +117,12 @@ litefs(#{litefs := LiteFS}, Name) ->
 erlang_node(Cluster, Name) ->
     e2e_peer:erlang_node(peer(Cluster, Name)).
 
+%% What a row has as its value that was written there.
+-spec number(name()) -> 1..3.
+number(a) -> 1;
+number(b) -> 2;
+number(c) -> 3.
+
 mount_dir(Cluster, Name) ->
     litefs_node:mount_dir(litefs(Cluster, Name)).
 
@@ -126,15 +139,39 @@ call(Cluster, Name, Module, {Function, Args}, Timeout) ->
 peer(#{peers := Peers}, Name) ->
     maps:get(Name, Peers).
 
+%% A function of the Repo, on that peer: what it answers, or what it raises.
+-spec repo(cluster(), name(), atom(), [term()]) ->
+          {returned, term()} | {raised, term()}.
+repo(Cluster, Name, Function, Args) ->
+    Timed = {timed, [module(Cluster), Function, Args]},
+    {How, What, _From, _To} = call(Cluster, Name, e2e_node, Timed, 60000),
+    {How, What}.
+
+%% The same, with the names of the nodes to which it was forwarded, one for each
+%% attempt, and what these said when they were asked what became of it.
+-spec traced(cluster(), name(), atom(), [term()]) ->
+          {{returned, term()} | {raised, term()}, [name() | {claim, atom()}]}.
+traced(Cluster, Name, Function, Args) ->
+    {{How, What, _From, _To}, Steps} =
+        call(Cluster, Name, e2e_node, {traced, [Function, Args]}, 60000),
+    Names = maps:from_list([{erlang_node(Cluster, N), N}
+                            || N <- litefs_cluster:names()]),
+    {{How, What}, [maps:get(Step, Names, Step) || Step <- Steps]}.
+
+module(#{options := Options}) ->
+    maps:get(repo, Options, ?REPO).
+
 -spec start_repo(cluster(), name()) -> ok.
 start_repo(Cluster = #{options := Options}, Name) ->
     start_repo(Cluster, Name, maps:get(supervisor, Options, [])).
 
 %% The options are added to those that say where LiteFS is.
 -spec start_repo(cluster(), name(), [{atom(), term()}]) -> ok.
-start_repo(Cluster, Name, Options) ->
+start_repo(Cluster = #{options := Given}, Name, Options) ->
     call(Cluster, Name, e2e_node,
-         {start, [#{database => database(Cluster, Name),
+         {start, [#{repo => module(Cluster),
+                    pool => maps:get(pool, Given, #{}),
+                    database => database(Cluster, Name),
                     supervisor => supervisor(Cluster, Name, Options)}]}).
 
 -spec restart_supervisor(cluster(), name(), [{atom(), term()}]) -> ok.
@@ -150,6 +187,7 @@ supervisor(Cluster, Name, Options) ->
              {event_stream_url, list_to_binary(Url)}, {mount, required}],
     Options ++ Where.
 
+-spec database(cluster(), name()) -> file:filename().
 database(Cluster, Name) ->
     filename:join(mount_dir(Cluster, Name), "app.db").
 
@@ -162,7 +200,7 @@ insert(Cluster, Name, Row) ->
 -spec rows(cluster(), name()) -> #{binary() => integer() | null}.
 rows(Cluster, Name) ->
     maps:from_list(call(Cluster, Name, ecto_litefs_test_repo,
-                        {rows, [?REPO]})).
+                        {rows, [module(Cluster)]})).
 
 %% Until this node has the row; its value.
 -spec await_row(cluster(), name(), binary()) -> integer() | null.
@@ -184,6 +222,10 @@ await_rows(Cluster, Rows) ->
          end) || Name <- litefs_cluster:names()],
     ok.
 
+-spec role(cluster(), name()) -> ecto_litefs_nif:role().
+role(Cluster, Name) ->
+    call(Cluster, Name, ecto_litefs_status, {role, [module(Cluster)]}).
+
 -spec await_role(cluster(), name(), ecto_litefs_nif:role()) -> ok.
 await_role(Cluster, Name, Role) ->
     await_roles(Cluster, [{Name, Role}]).
@@ -191,8 +233,7 @@ await_role(Cluster, Name, Role) ->
 -spec await_roles(cluster(), [{name(), ecto_litefs_nif:role()}]) -> ok.
 await_roles(Cluster, Roles) ->
     true = e2e_wait:until("the nodes know their roles", fun() ->
-        Seen = [{Name, call(Cluster, Name, ecto_litefs_status,
-                            {role, [?REPO]})} || {Name, _Role} <- Roles],
+        Seen = [{Name, role(Cluster, Name)} || {Name, _Role} <- Roles],
         Seen =:= Roles orelse Seen
     end),
     ok.

@@ -1,47 +1,73 @@
-%% Writers on all three nodes while LiteFS is promoted from one to the next,
-%% and afterwards the account: is everything in the database that a call was
-%% told is done, and nothing that it was told has not been executed?
+%% Writers on all three nodes while LiteFS is promoted from one to the next, or
+%% the primary's LiteFS ends, and afterwards the account: is everything in the
+%% database that a call was told is done, and nothing that it was told has not
+%% been executed? (Of transactions: e2e_pairs.)
 -module(e2e_load).
 
 -include_lib("stdlib/include/assert.hrl").
 
 -export([promotions/3]).
+-export([run/4]).
 -export([settle/2]).
 
--define(REPO, 'Elixir.TestRepo').
+-export_type([fault/0]).
+-export_type([written/0]).
+
+%% promote: the next in turn. stop, kill: the primary's LiteFS, by SIGTERM or
+%% SIGKILL, so that another one is elected.
+-type fault() :: promote | stop | kill.
+-type written() :: {litefs_cluster:name(), binary(), e2e_node:timed()}.
+
 -define(WRITERS, 2). % a node
 
 -spec promotions(e2e_cluster:cluster(), pos_integer(), file:filename()) -> ok.
 promotions(Cluster, Count, StopFile) ->
-    Writers = [start_writer(Cluster, Name, N, StopFile)
+    Faults = lists:duplicate(Count, promote),
+    {Written, _Deaths, Rows} = run(Cluster, insert, Faults, StopFile),
+    account(Written, Rows).
+
+%% What each call of this function of e2e_node was told, when a LiteFS was made
+%% to end, and the rows afterwards.
+-spec run(e2e_cluster:cluster(), atom(), [fault()], file:filename()) ->
+          {[written()], Deaths :: [integer()], #{binary() => term()}}.
+run(Cluster, Function, Faults, StopFile) ->
+    Writers = [start_writer(Cluster, Name, N, Function, StopFile)
                || Name <- litefs_cluster:names(), N <- lists:seq(1, ?WRITERS)],
-    Exits = lists:append([promotion(Cluster) || _ <- lists:seq(1, Count)]),
+    {Deaths, Exits} = lists:unzip([fault(Cluster, Fault) || Fault <- Faults]),
     ok = file:write_file(StopFile, <<>>),
     Written = lists:append([e2e_cluster:await(Writer, 60000)
                             || Writer <- Writers]),
-    ct:pal("~b promotions, LiteFS exited with ~w", [Count, Exits]),
-    account(Written, final_rows(Cluster)).
+    ct:pal("~w, LiteFS exited with ~w", [Faults, lists:append(Exits)]),
+    {Written, lists:append(Deaths), final_rows(Cluster)}.
 
-start_writer(Cluster, Name, N, StopFile) ->
+start_writer(Cluster, Name, N, Function, StopFile) ->
     Prefix = lists:concat([Name, N]),
     e2e_cluster:in_background(fun() ->
         Rows = e2e_cluster:call(Cluster, Name, e2e_node,
-                                {write_until, [StopFile, Prefix]}, infinity),
+                                {write_until, [StopFile, Prefix, Function]},
+                                infinity),
         [{Name, Row, Outcome} || {Row, Outcome} <- Rows]
     end).
 
-%% Next in turn; what exited on the way is started again.
-promotion(Cluster) ->
-    LiteFS = e2e_cluster:litefs(Cluster),
-    Old = litefs_cluster:await_primary(LiteFS),
-    New = next(Old),
-    ok = litefs_cluster:hand_over(LiteFS, New),
+%% What exited on the way is started again.
+fault(Cluster, Fault) ->
+    Old = litefs_cluster:await_primary(e2e_cluster:litefs(Cluster)),
+    Deaths = cause(Fault, Cluster, Old),
     Exits = settle(Cluster, Old),
-    await_more_rows(Cluster, New),
-    Exits.
+    await_more_rows(Cluster),
+    {Deaths, Exits}.
 
-%% So that each promotion comes while there is work.
-await_more_rows(Cluster, Name) ->
+cause(promote, Cluster, Old) ->
+    ok = litefs_cluster:hand_over(e2e_cluster:litefs(Cluster), next(Old)),
+    [];
+cause(End, Cluster, Old) ->
+    At = e2e_wait:us(),
+    _Status = litefs_node:End(e2e_cluster:litefs(Cluster, Old)),
+    [At].
+
+%% So that each fault comes while there is work.
+await_more_rows(Cluster) ->
+    Name = litefs_cluster:await_primary(e2e_cluster:litefs(Cluster)),
     Before = count(Cluster, Name),
     e2e_wait:until("the writers go on", 20000, fun() ->
         count(Cluster, Name) >= Before + 50
@@ -71,7 +97,7 @@ settle(Cluster, Old) ->
 
 follow(Cluster, Roles, Deadline, Exits) ->
     New = lists:append([revive(Cluster, Name) || {Name, _Role} <- Roles]),
-    case [{Name, role(Cluster, Name)} || {Name, _Role} <- Roles] of
+    case [{Name, e2e_cluster:role(Cluster, Name)} || {Name, _Role} <- Roles] of
         Roles ->
             Exits ++ New;
         Seen ->
@@ -79,9 +105,6 @@ follow(Cluster, Roles, Deadline, Exits) ->
             timer:sleep(5),
             follow(Cluster, Roles, Deadline, Exits ++ New)
     end.
-
-role(Cluster, Name) ->
-    e2e_cluster:call(Cluster, Name, ecto_litefs_status, {role, [?REPO]}).
 
 revive(Cluster, Name) ->
     Node = e2e_cluster:litefs(Cluster, Name),

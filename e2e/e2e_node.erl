@@ -14,10 +14,16 @@
 -export([stamped/1]).
 -export([stamp/1]).
 -export([insert/1]).
+-export([insert_pair/1]).
+-export([pair/1]).
 -export([timed/3]).
--export([write_in_transaction/1]).
+-export([traced/2]).
+-export([hold/1]).
+-export([held/0]).
+-export([release/0]).
+-export([insert_at_once/2]).
 -export([count/0]).
--export([write_until/2]).
+-export([write_until/3]).
 -export([write_every/3]).
 -export([isolate/2]).
 -export([reconnect/2]).
@@ -27,22 +33,26 @@
 -export_type([options/0]).
 -export_type([timed/0]).
 
--type options() :: #{database := file:filename(),
+-type options() :: #{repo := module(),
+                     pool := map(),
+                     database := file:filename(),
                      supervisor := [{atom(), term()}]}.
 -type timed() :: {returned, term(), From :: integer(), To :: integer()}
                | {raised, term(), From :: integer(), To :: integer()}.
 
--define(REPO, 'Elixir.TestRepo').
+-define(TABLE_REPO, 'Elixir.TestRepo').
 -define(BUSY_TIMEOUT, 2000). % as ecto_sqlite3
+-define(HELD, e2e_held).
 -define(SUPERVISOR, 'Elixir.EctoLiteFS.Supervisor').
 
 %% By a Repo of its own, because only the first primary may do it.
 -spec create_table(file:filename(), wal | delete) -> ok.
 create_table(Database, JournalMode) ->
     {ok, _Pid} = ecto_litefs_test_repo:start(
-                   ?REPO, #{database => Database, journal_mode => JournalMode}),
-    ok = ecto_litefs_test_repo:create_table(?REPO),
-    ecto_litefs_test_repo:stop(?REPO).
+                   ?TABLE_REPO, #{database => Database,
+                                  journal_mode => JournalMode}),
+    ok = ecto_litefs_test_repo:create_table(?TABLE_REPO),
+    ecto_litefs_test_repo:stop(?TABLE_REPO).
 
 -spec start(options()) -> ok.
 start(Options) ->
@@ -65,16 +75,20 @@ load_all() ->
 
 -spec init(options()) ->
           {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
-init(#{database := Database, supervisor := Options}) ->
+init(#{repo := Module, pool := Given, database := Database,
+       supervisor := Options}) ->
+    Pool = Given#{database => Database, busy_timeout => ?BUSY_TIMEOUT},
     Repo = #{id => repo,
-             start => {ecto_litefs_test_repo, start_link,
-                       [?REPO, #{database => Database,
-                                 busy_timeout => ?BUSY_TIMEOUT}]}},
+             start => {ecto_litefs_test_repo, start_link, [Module, Pool]}},
     {ok, {#{strategy => rest_for_one}, [Repo, child_spec(Options)]}}.
 
 child_spec(Options) ->
-    Spec = ?SUPERVISOR:child_spec([{repo, ?REPO} | Options]),
+    Spec = ?SUPERVISOR:child_spec([{repo, repo()} | Options]),
     Spec#{id => litefs}.
+
+repo() ->
+    #{repo := Repo} = persistent_term:get({?MODULE, options}),
+    Repo.
 
 %% With these options instead of those that it had.
 -spec restart_supervisor([{atom(), term()}]) -> ok.
@@ -127,7 +141,20 @@ stamp(Changeset = #{changes := Changes}) ->
 
 -spec insert(binary()) -> {ok, ecto_litefs_test_item:item()} | {error, term()}.
 insert(Name) ->
-    ?REPO:insert(stamped(Name)).
+    (repo()):insert(stamped(Name)).
+
+%% Both of them, or neither.
+-spec insert_pair(binary()) -> {ok, ecto_litefs_test_item:item()}.
+insert_pair(Name) ->
+    Repo = repo(),
+    Repo:transaction(fun() ->
+        [{ok, Item} | _] = [Repo:insert(stamped(Row)) || Row <- pair(Name)],
+        Item
+    end).
+
+-spec pair(binary()) -> [binary()].
+pair(Name) ->
+    [<<Name/binary, "/", N>> || N <- "12"].
 
 %% The times are e2e_wait:us/0, which all processes of this machine share.
 -spec timed(module(), atom(), [term()]) -> timed().
@@ -139,32 +166,71 @@ timed(Module, Function, Args) ->
         error:Reason -> {raised, Reason, From, e2e_wait:us()}
     end.
 
--spec write_in_transaction(atom()) -> term().
-write_in_transaction(Function) ->
-    ?REPO:transaction(fun() ->
-        ?REPO:all(ecto_litefs_test_item),
-        ?REPO:Function(stamped(<<"in a transaction">>))
-    end).
+%% How a function of the Repo ends, the nodes to which it was forwarded, and
+%% what a node said that was asked what became of the call.
+-spec traced(atom(), [term()]) -> {timed(), [node() | {claim, atom()}]}.
+traced(Function, Args) ->
+    {Timed, Events} =
+        telemetry:record(fun() -> timed(repo(), Function, Args) end),
+    {Timed, lists:append([step(Event) || Event <- Events])}.
+
+step({[ecto_litefs, forward, start], _, #{primary_node := Node}}) -> [Node];
+step({[ecto_litefs, forward, claim], _, #{result := Said}}) -> [{claim, Said}];
+step(_Event) -> [].
+
+%% Keeps the calling process back until release/0, if it runs on this node.
+-spec hold(node()) -> ok.
+hold(Node) when Node =:= node() ->
+    true = register(?HELD, self()),
+    receive release -> true = unregister(?HELD), ok
+    after 20000 -> error(not_released)
+    end;
+hold(_Elsewhere) ->
+    ok.
+
+-spec held() -> boolean().
+held() ->
+    whereis(?HELD) =/= undefined.
+
+-spec release() -> ok.
+release() ->
+    ?HELD ! release,
+    ok.
+
+%% So many processes at once, and each inserts so many rows.
+-spec insert_at_once(pos_integer(), pos_integer()) -> [timed()].
+insert_at_once(Processes, Each) ->
+    Monitors = [spawn_monitor(fun() ->
+                    exit({inserted, insert_some(P, Each)})
+                end) || P <- lists:seq(1, Processes)],
+    lists:append([receive {'DOWN', Ref, process, Pid, {inserted, Rows}} -> Rows
+                  end || {Pid, Ref} <- Monitors]).
+
+insert_some(Process, Count) ->
+    [timed(?MODULE, insert, [iolist_to_binary(io_lib:format("~b ~b",
+                                                            [Process, N]))])
+     || N <- lists:seq(1, Count)].
 
 %% The rows that this node has.
 -spec count() -> non_neg_integer().
 count() ->
     [_Columns, {rows, [{Count}]}] =
-        ecto_litefs_test_repo:sql(?REPO, "SELECT count(*) FROM items", []),
+        ecto_litefs_test_repo:sql(repo(), "SELECT count(*) FROM items", []),
     Count.
 
-%% Writes one row after the other, `Prefix 1`, `Prefix 2`, ..., until told by
-%% a file that it is enough, and returns how each of them ended.
--spec write_until(file:filename(), string()) -> [{binary(), timed()}].
-write_until(StopFile, Prefix) ->
-    write_until(StopFile, Prefix, 1, []).
+%% Calls this function of ours with one name after the other, `Prefix 1`,
+%% `Prefix 2`, ..., until told by a file that it is enough, and returns how each
+%% of them ended.
+-spec write_until(file:filename(), string(), atom()) -> [{binary(), timed()}].
+write_until(StopFile, Prefix, Function) ->
+    write_until(StopFile, Prefix, Function, 1, []).
 
-write_until(StopFile, Prefix, N, Written) ->
+write_until(StopFile, Prefix, Function, N, Written) ->
     Name = iolist_to_binary(io_lib:format("~s ~b", [Prefix, N])),
-    Row = {Name, timed(?MODULE, insert, [Name])},
+    Row = {Name, timed(?MODULE, Function, [Name])},
     case filelib:is_file(StopFile) of
         true -> lists:reverse(Written, [Row]);
-        false -> write_until(StopFile, Prefix, N + 1, [Row | Written])
+        false -> write_until(StopFile, Prefix, Function, N + 1, [Row | Written])
     end.
 
 %% The same, but each row in a process of its own, one after so many ms: what

@@ -67,10 +67,22 @@ kill(#peer{server = Server}) ->
 -spec await_end(peer()) -> ok.
 await_end(#peer{control = Control, os_pid = OsPid}) ->
     true = e2e_wait:until("the peer's VM has ended", fun() ->
-        not filelib:is_dir("/proc/" ++ OsPid)
-            andalso not is_process_alive(Control)
+        ended("/proc/" ++ OsPid) andalso not is_process_alive(Control)
     end),
     ok.
+
+%% Its last thread is a zombie, or gone: the machine's first process may take
+%% two seconds to notice.
+ended(Dir) ->
+    Task = filename:join(Dir, "task"),
+    case {file:list_dir(Task), file:read_file(filename:join(Dir, "stat"))} of
+        {{ok, [_Last]}, {ok, Stat}} ->
+            match =:= re:run(Stat, "^.*\\) Z ", [{capture, none}]);
+        {{ok, [_, _ | _]}, _Stat} ->
+            false;
+        {_Tasks, _Stat} ->
+            true
+    end.
 
 %%% The server owns the shell; the shell's input ends with the server.
 
