@@ -94,10 +94,11 @@ nested(Inside, Depth) ->
     [{7, {transaction, api(), ?T:elements([fun0, fun1, mfa]),
           transaction_options(), Ops, Ending}},
      {7, {multi, api(), transaction_options(), Lazy(fun steps/1)}},
+     {3, {multi, api(), transaction_options(), reading_steps()}},
      {2, {run_on_primary, work(), ?T:elements([[], [{timeout, infinity}]]),
           Lazy(fun(D) -> ops(call, D) end),
           Lazy(fun(D) -> ending(call, D) end)}},
-     {2, {with, ?T:elements([user, tenant]), default_option(),
+     {5, {with, ?T:elements([user, tenant]), default_option(),
           Lazy(fun(D) -> ops(Inside, D) end)}}
      | writes([{hook, Ops, Ending}])].
 
@@ -133,13 +134,19 @@ steps(Depth) ->
     ?T:resize(8, ?T:list(step(Depth))).
 
 step(Depth) ->
-    Plain = ?T:frequency(reading_steps() ++ writing_steps() ++ works(Depth)),
-    ?T:frequency([{9, Plain}, {2, {given, Plain}}, {1, {same_name, Plain}}]).
+    in_its_way(reads_of_a_multi() ++ writes_of_a_multi() ++ works(Depth)).
 
 reading_steps() ->
+    ?T:resize(5, ?T:list(in_its_way(reads_of_a_multi()))).
+
+in_its_way(Steps) ->
+    Step = ?T:frequency(Steps),
+    ?T:frequency([{9, Step}, {2, {given, Step}}, {1, {same_name, Step}}]).
+
+reads_of_a_multi() ->
     [{5, {put, anything()}}, {1, {error, anything()}} | selects()].
 
-writing_steps() ->
+writes_of_a_multi() ->
     Modifiers = ?T:elements([[], [unique]]),
     [{6, {insert, new(), Modifiers}},
      {3, {update, stored(), Modifiers}},
