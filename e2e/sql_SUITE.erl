@@ -17,6 +17,7 @@
 
 -export([writes_are_refused_here_and_forwarded/1]).
 -export([reads_stay/1]).
+-export([writes_on_old_data_run_on_the_primary/1]).
 -export([transaction_statements_raise/1]).
 -export([vacuum_shrinks_the_database_everywhere/1]).
 -export([journal_mode_wal_is_forwarded/1]).
@@ -41,6 +42,7 @@ on_their_own() ->
 groups() ->
     Cases = [writes_are_refused_here_and_forwarded,
              reads_stay,
+             writes_on_old_data_run_on_the_primary,
              transaction_statements_raise,
              vacuum_shrinks_the_database_everywhere],
     [{wal, [], Cases}, {delete, [], Cases}].
@@ -83,8 +85,8 @@ start(Name, Mode, Config) ->
 
 %%% What is forwarded
 
-%% The next one waits until this node has caught up: a statement that finds
-%% nothing to change here is no write.
+%% The next one waits until this node has caught up: LiteFS refuses only what
+%% finds something to change here.
 writes_are_refused_here_and_forwarded(Config) ->
     Cluster = e2e_suite:cluster(Config),
     Refusal = e2e_database:refusal(proplists:get_value(mode, Config)),
@@ -119,7 +121,7 @@ writes() ->
      {"PRAGMA user_version = 7", {[], 0}},
      {"VACUUM", {[], 0}}].
 
-%% Temporary tables are not in LiteFS, and what is there already is not created.
+%% Temporary tables are not in LiteFS.
 reads_stay(Config) ->
     Cluster = e2e_suite:cluster(Config),
     {ok, _} = e2e_cluster:insert(Cluster, b, <<"ann">>),
@@ -130,13 +132,29 @@ reads_stay(Config) ->
     ?assertMatch([[0, <<"id">> | _], [1, <<"name">> | _], [2, <<"value">> | _]],
                  here(Cluster, b, "PRAGMA table_info(items)")),
     ?assertMatch([_ | _], here(Cluster, b, "EXPLAIN DELETE FROM items")),
-    ?assertEqual([], here(Cluster, b, "CREATE TABLE IF NOT EXISTS items (id)")),
     ?assertEqual([], here(Cluster, b, "CREATE TEMPORARY TABLE own (id)")),
     ?assertEqual(nil, here(Cluster, b, "INSERT INTO own VALUES (5)")),
     ?assertEqual([[5]], here(Cluster, b, "SELECT id FROM own")),
     ?assertEqual({{[[<<"ann">>, 1]], 1}, [a]},
                  sql(Cluster, b, Read, primary)),
     ?assertEqual(Before, e2e_database:position(Cluster, a)).
+
+%% A replica that has not seen the last write yet: LiteFS refuses nothing, as
+%% there is nothing to change, or the row that was deleted is in the way.
+writes_on_old_data_run_on_the_primary(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    [begin
+         {ok, _} = e2e_cluster:insert(Cluster, b, <<"ann">>),
+         [?assertMatch({{_, 1}, [a]}, sql(Cluster, b, Sql, auto))
+          || Sql <- ["UPDATE items SET value = 7 WHERE name = 'ann'",
+                     "DELETE FROM items WHERE value = 7",
+                     "INSERT INTO items (name, value) VALUES ('ann', 8)",
+                     "WITH old AS (SELECT 8 AS value) DELETE FROM items "
+                     "WHERE value IN (SELECT value FROM old)"]]
+     end || _ <- lists:seq(1, 50)],
+    ?assertEqual(#{}, e2e_cluster:rows(Cluster, a)),
+    Existing = "CREATE TABLE IF NOT EXISTS items (id)",
+    ?assertEqual({{[], 0}, [a]}, sql(Cluster, b, Existing, auto)).
 
 transaction_statements_raise(Config) ->
     Cluster = e2e_suite:cluster(Config),
@@ -209,11 +227,15 @@ journal_mode_from_wal_ends_the_replicas(Config) ->
      end || Name <- [b, c]].
 
 %% From then on LiteFS does not see what this connection of the primary commits.
-%% On a WAL database the statement is a write, so that a replica's goes there.
+%% A replica does not send it there.
 journal_mode_memory_hides_writes_from_litefs(Config) ->
     Cluster = e2e_suite:cluster(Config),
-    ?assertEqual({{[[<<"memory">>]], 1}, [a]},
-                 sql(Cluster, b, "PRAGMA journal_mode = memory", auto)),
+    Memory = "PRAGMA journal_mode = memory",
+    [?assertMatch({{raised, #{reason := journal_mode,
+                              outcome := not_executed}}, []},
+                  e2e_cluster:traced(Cluster, b, query, [Memory, [], Options]))
+     || Options <- [[], [{on, primary}]]],
+    ?assertEqual({{[[<<"memory">>]], 1}, []}, sql(Cluster, a, Memory, auto)),
     Before = e2e_database:position(Cluster, a),
     {ok, #{value := 1}} = e2e_cluster:insert(Cluster, c, <<"hidden">>),
     ?assertEqual(#{<<"hidden">> => 1}, e2e_cluster:rows(Cluster, a)),

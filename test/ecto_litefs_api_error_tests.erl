@@ -37,6 +37,7 @@ message_test_() ->
              {overloaded, ["max_queue", "nothing was written"]},
              {migration, ["is_primary?", "nothing was written"]},
              {transaction_statement, ["Repo.transaction", "on: :local"]},
+             {journal_mode, ["journal_mode", "not sent"]},
              {{remote_exception, 'Elixir.Far', <<"it said">>},
               ["Far", "it said"]}]
          ++ [{{not_executed, Why}, ["nothing was written" | Parts]}

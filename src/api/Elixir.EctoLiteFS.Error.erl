@@ -22,6 +22,7 @@
         ecto_litefs_write:reason()
       | migration
       | transaction_statement
+      | journal_mode
       | binary().
 
 -type t() :: #{'__struct__' := ?MODULE,
@@ -103,6 +104,10 @@ sentence(transaction_statement) ->
     "would begin or end a transaction on one of this node's connections, where "
     "no write can run, and was not sent to SQLite: use Repo.transaction, or "
     "give the option `on: :local`";
+sentence(journal_mode) ->
+    "would set a journal mode that ends LiteFS's replication, and was not sent "
+    "to SQLite: set journal_mode in the Repo's configuration, once, before "
+    "there are replicas";
 sentence(overloaded) ->
     "was not begun, because max_queue other calls wait on the primary "
     "already, and nothing was written: try again later, make fewer calls at "

@@ -164,8 +164,29 @@ queried({value, Value}, _Repo, _Function, _Args, _Here) ->
     Value;
 queried(forward, Repo, Function, Args, Here) ->
     run(Repo, Function, {args, Args}, Here);
+queried({forward, Value}, Repo, Function, Args, Here) ->
+    known_there(fun() -> run(Repo, Function, {args, Args}, Here) end, Value);
 queried({refused, Why}, Repo, Function, _Args, _Here) ->
     refuse(Why, Repo, Function).
+
+%% Otherwise what it gave here.
+known_there(Run, Value) ->
+    try Run() of
+        {error, Reason} = Error -> unless_unknown(Reason, Value, Error);
+        Done -> Done
+    catch
+        error:Reason:Stack ->
+            case ecto_litefs_query:'unknown_table?'(Reason) of
+                true -> Value;
+                false -> erlang:raise(error, Reason, Stack)
+            end
+    end.
+
+unless_unknown(Reason, Value, Error) ->
+    case ecto_litefs_query:'unknown_table?'(Reason) of
+        true -> Value;
+        false -> Error
+    end.
 
 -spec bulk(module(), atom(), [term()], fun(() -> Result)) -> Result.
 bulk(Repo, Function, Args, Here) ->

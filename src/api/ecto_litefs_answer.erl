@@ -40,6 +40,7 @@ always(in_transaction) -> true;
 always(dynamic_repo_pid) -> true;
 always(migration) -> true;
 always(transaction_statement) -> true;
+always(journal_mode) -> true;
 always({remote_exception, _Module, _Text}) -> true;
 always(_Reason) -> false.
 

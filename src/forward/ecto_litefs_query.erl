@@ -1,14 +1,14 @@
-%% Raw SQL on a node that is not the primary. Nobody can tell from a text
-%% whether it writes; SQLite and LiteFS can. So it runs here first, and what
-%% they refuse has certainly not been executed and goes to the primary.
+%% Raw SQL on a node that is not the primary. Which tables a text means, and
+%% whether it changes them, only SQLite knows. So it runs here first, and what
+%% LiteFS refuses has certainly not been executed and goes to the primary.
+%%
+%% A write that LiteFS had no reason to refuse goes there, too: it changed
+%% nothing, or failed, on what this node knows, which may be old.
 -module(ecto_litefs_query).
 
 -export([run/3]).
 -export([refused/2]).
--export([controls_transaction/1]).
-
-%% How long a look at the directory may take.
--define(CHECK_MS, 1_000).
+-export(['unknown_table?'/1]).
 
 -export_type([on/0]).
 -export_type([outcome/0]).
@@ -20,7 +20,13 @@
         here                       % nothing has run yet: it belongs here
       | {value, term()}            % it ran here
       | forward                    % it has to run on the primary
-      | {refused, transaction_statement}.
+      | {forward, term()}          % the same, unless that knows no such table
+      | {refused, transaction_statement | journal_mode}.
+
+%% How long a look at the directory may take.
+-define(CHECK_MS, 1_000).
+
+-define(SQLITE, 'Elixir.Exqlite.Error').
 
 %% Here: runs the statement on this node.
 -spec run(on(), {Repo :: module(), Sql :: iodata()}, fun(() -> term())) ->
@@ -28,29 +34,52 @@
 run(local, _Statement, _Here) ->
     here;
 run(On, {Repo, Sql}, Here) ->
-    case {controls_transaction(Sql), On} of
-        {true, _} -> {refused, transaction_statement};
-        {false, primary} -> forward;
-        {false, auto} -> first_here(Repo, Here)
+    case {ecto_litefs_sql:kind(Sql), On} of
+        {transaction, _} -> {refused, transaction_statement};
+        {journal_mode, _} -> {refused, journal_mode};
+        {_Kind, primary} -> forward;
+        {Kind, auto} -> first_here(Kind, Repo, Here)
     end.
 
-first_here(Repo, Here) ->
+first_here(Kind, Repo, Here) ->
     try Here() of
-        {error, Reason} = Value -> here_or_forward(Repo, Reason, Value);
-        Value -> {value, Value}
+        {error, Reason} = Value -> failed(Kind, Repo, Reason, {value, Value});
+        Value -> done(Kind, Value)
     catch
         error:Reason:Stack ->
-            case refused(Repo, Reason) of
-                true -> forward;
-                false -> erlang:raise(error, Reason, Stack)
+            case failed(Kind, Repo, Reason, raise) of
+                forward -> forward;
+                raise -> erlang:raise(error, Reason, Stack)
             end
     end.
 
-here_or_forward(Repo, Reason, Value) ->
+%% A constraint, a lock, a table that is not here yet: the primary may find it
+%% otherwise, and if not says the same.
+failed(other, Repo, Reason, Otherwise) ->
     case refused(Repo, Reason) of
         true -> forward;
-        false -> {value, Value}
-    end.
+        false -> Otherwise
+    end;
+failed(_Write, _Repo, #{'__struct__' := ?SQLITE}, _Otherwise) -> forward;
+failed(_Write, _Repo, _Reason, Otherwise) -> Otherwise.
+
+%% What was changed here is of this node alone: a temporary table, an attached
+%% database.
+done(data, {ok, #{num_rows := Count}} = Value) -> changed(Count, Value);
+done(data, #{num_rows := Count} = Value) -> changed(Count, Value);
+done(schema_if, Value) -> {forward, Value};
+done(_ReadOrOwn, Value) -> {value, Value}.
+
+changed(0, Value) -> {forward, Value};
+changed(_Count, Value) -> {value, Value}.
+
+%% A table of this node alone, to which nothing was to be done.
+-spec 'unknown_table?'(term()) -> boolean().
+'unknown_table?'(#{'__struct__' := ?SQLITE, message := Text})
+  when is_binary(Text) ->
+    binary:match(Text, <<"no such table">>) =/= nomatch;
+'unknown_table?'(_Other) ->
+    false.
 
 %% Only a look that shows that this is no primary makes it a refusal; and a
 %% LiteFS that has died may have done so in the middle of a COMMIT.
@@ -75,11 +104,3 @@ judge(_Proof, replica) -> true;
 judge(_Proof, no_primary) -> true;
 judge(not_begun, unknown) -> true;
 judge(_Proof, _Role) -> false.
-
-%% BEGIN and its like, which would leave a transaction open on one connection
-%% of this node's pool, where no write can join it.
--spec controls_transaction(iodata()) -> boolean().
-controls_transaction(Sql) ->
-    Word = "^(?:\\s|--[^\\n]*\\n|/\\*.*?\\*/|;)*"
-        "(?:begin|commit|end|rollback|savepoint|release)\\b",
-    re:run(Sql, Word, [caseless, dotall, {capture, none}]) =:= match.
