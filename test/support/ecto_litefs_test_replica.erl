@@ -29,7 +29,8 @@
 -type work() :: fun() | {module(), atom(), [term()]}.
 
 -define(PLACE, ecto_litefs_test_place).
--define(REFUSED, #{'__struct__' := 'Elixir.Exqlite.Error',
+-define(SQLITE, 'Elixir.Exqlite.Error').
+-define(REFUSED, #{'__struct__' := ?SQLITE,
                    message := <<"attempt to write a readonly database">>}).
 -define(WRITES, [insert, 'insert!', update, 'update!', delete, 'delete!',
                  insert_or_update, 'insert_or_update!',
@@ -119,10 +120,29 @@ routed(On, Repo, Function, Sql, Run) ->
         {false, reading} when On =:= primary ->
             refuse(in_transaction, Function, Repo);
         {false, reading} ->
-            case refusals(Function, Repo, Run) of
-                {error, ?REFUSED} -> refuse(in_transaction, Function, Repo);
-                Value -> Value
+            case ecto_litefs_test_statements:'write?'(Sql) of
+                true -> write(Function, Repo, Run);
+                false -> read(Function, Repo, Run)
             end
+    end.
+
+read(Function, Repo, Run) ->
+    case refusals(Function, Repo, Run) of
+        {error, ?REFUSED} -> refuse(in_transaction, Function, Repo);
+        Value -> Value
+    end.
+
+%% What changed nothing here, or failed, might do something on the primary.
+write(Function, Repo, Run) ->
+    try Run() of
+        {error, #{'__struct__' := ?SQLITE}} ->
+            refuse(in_transaction, Function, Repo);
+        {ok, #{num_rows := 0}} -> refuse(in_transaction, Function, Repo);
+        #{num_rows := 0} -> refuse(in_transaction, Function, Repo);
+        Value -> Value
+    catch
+        error:#{'__struct__' := ?SQLITE} ->
+            refuse(in_transaction, Function, Repo)
     end.
 
 %%% Help

@@ -6,6 +6,7 @@
 
 -export([any/2]).
 -export([controls/0]).
+-export(['write?'/1]).
 
 -define(T, proper_types).
 
@@ -22,6 +23,14 @@ controls() ->
     [<<"BEGIN">>, <<"begin immediate">>, <<"COMMIT">>, <<"ROLLBACK">>,
      <<"SAVEPOINT a">>, <<"RELEASE a">>, <<"ROLLBACK TO a">>,
      <<"/* it is over */ END">>, <<"; -- now\n commit">>].
+
+%% Whether it begins as a write, whatever comes of it. All that there are here,
+%% and no other SQL.
+-spec 'write?'(iodata()) -> boolean().
+'write?'(Sql) ->
+    re:run(Sql, "^(/\\* SELECT \\*/ )?"
+           "(insert|replace|update|delete|with|create|drop) ",
+           [caseless, {capture, none}]) =:= match.
 
 reading(Name) ->
     ?T:oneof(

@@ -35,8 +35,10 @@ defmodule RealEcto.Pair do
       database: Path.join(dir, "shared.db"),
       mode: mode,
       pool_size: 2,
-      # two writers at once on a slow disk: the loser tries again and again
+      # two writers at once: the loser tries again and again, and on a slow
+      # disk it might do so for very long
       busy_timeout: 20_000,
+      synchronous: :off,
       journal_mode: :delete
     ]
 
