@@ -142,9 +142,9 @@ perform(Action, {Resource, Modifiers}, Where) ->
     case Where of
         {in_transaction, _} ->
             Fun = fun() -> apply(?REPO, Action, Args) end,
-            in_transaction(?PEER:capture(?REPO, transaction, [Fun]));
+            in_transaction(ecto_litefs_test_capture:call(?REPO, transaction, [Fun]));
         _ ->
-            ?PEER:capture(?REPO, Action, Args)
+            ecto_litefs_test_capture:call(?REPO, Action, Args)
     end.
 
 in_transaction({returned, {ok, Value}, Messages}) -> {returned, Value, Messages};
