@@ -6,26 +6,23 @@
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1]).
 -export([the_table/1, every_function_on_both_sides/1]).
 
+-define(TABLE, ecto_litefs_contract_table).
+
 suite() -> [{timetrap, {minutes, 3}}].
 
 all() -> [every_function_on_both_sides, the_table].
 
 init_per_suite(Config) ->
     [] = os:cmd("epmd -daemon"),
-    Caller = ecto_litefs_test_peer:start(caller),
-    Primary = ecto_litefs_test_peer:start(primary),
-    ok = ecto_litefs_test_peer:connect([Caller, Primary]),
-    [{peers, {Caller, Primary}}, {cases, cases()} | Config].
+    Nodes = ecto_litefs_contract_nodes:start(?config(priv_dir, Config)),
+    [{nodes, Nodes}, {cases, ?TABLE:cases(table())} | Config].
 
 end_per_suite(Config) ->
-    {Caller, Primary} = ?config(peers, Config),
-    ecto_litefs_test_peer:stop(Caller),
-    ecto_litefs_test_peer:stop(Primary).
+    ecto_litefs_contract_nodes:stop(?config(nodes, Config)).
 
-cases() ->
+table() ->
     Root = filename:dirname(filename:dirname(code:which(?MODULE))),
-    ecto_litefs_contract:cases(
-      filename:join([source_root(Root), "test", "contract", "cases.terms"])).
+    filename:join([source_root(Root), "test", "contract", "cases.terms"]).
 
 %% rebar3 compiles below _build/test.
 source_root(Directory) ->
@@ -36,20 +33,23 @@ source_root(Directory) ->
 
 %% All cases are run, and all that failed are named.
 the_table(Config) ->
-    Failed = [Name || {Name, _, _, _, _} = Case <- ?config(cases, Config),
-                      failed(Case, Config)],
+    Failed = [element(1, Case) || Case <- ?config(cases, Config),
+                                  failed(Case, ?config(nodes, Config))],
     {[], _} = {Failed, length(?config(cases, Config))},
     ok.
 
-failed({Name, _, _, _, _} = Case, Config) ->
-    try ecto_litefs_contract:run(Case, ?config(priv_dir, Config),
-                                 ?config(peers, Config)) of
-        ok -> false
+failed(Case, Nodes) ->
+    try ecto_litefs_contract_nodes:run(Case, Nodes) of
+        [] -> false;
+        Differences -> failed(Case, "~tp", [Differences])
     catch
         Class:Reason:Stack ->
-            ct:pal("~p~n~p: ~tp~n~tp", [Name, Class, Reason, Stack]),
-            true
+            failed(Case, "~p: ~tp~n~tp", [Class, Reason, Stack])
     end.
+
+failed(Case, Format, Args) ->
+    ct:pal("~p~n" ++ Format, [element(1, Case) | Args]),
+    true.
 
 %% A row that is missing in the table is not noticed by running it.
 every_function_on_both_sides(Config) ->

@@ -52,8 +52,8 @@ silent(A, B, Proxy) ->
 
 %% pg watches the other pg when it has heard of it.
 knows({_Node, On}, {Other, _}) ->
-    {monitors, Monitors} =
-        On(erlang, process_info, [On(erlang, whereis, [ecto_litefs]), monitors]),
+    Pg = On(erlang, whereis, [ecto_litefs]),
+    {monitors, Monitors} = On(erlang, process_info, [Pg, monitors]),
     lists:member(Other, [node(Pid) || {process, Pid} <- Monitors]).
 
 %% Whatever a pg had to answer is sent, and has arrived.
