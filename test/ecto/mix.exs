@@ -12,6 +12,9 @@ defmodule RealEcto.MixProject do
       elixirc_paths:
         if(Mix.env() == :test, do: ["lib", "test/support"], else: ["lib"]),
       elixirc_options: [warnings_as_errors: true],
+      # what the suites with the stand-ins use, too
+      erlc_paths:
+        if(Mix.env() == :test, do: ["../shared", "../contract"], else: []),
       # A lock would pin either the Hex packages or nothing (checkouts have
       # none), so the same tree would be dirty on one of two machines.
       lockfile: "_build/mix.lock"

@@ -10,11 +10,12 @@
 
 -export_type([query/0]).
 
--type query() :: #{'__struct__' := atom(), name := binary(),
+-type query() :: #{'__struct__' := atom(),
+                   name := binary() | fun(() -> binary()),
                    select := boolean()}.
 -type result() :: {non_neg_integer(), nil | [map()]}.
 
--spec named(binary()) -> query().
+-spec named(binary() | fun(() -> binary())) -> query().
 named(Name) ->
     #{'__struct__' => 'Elixir.Ecto.Query', name => Name, select => false}.
 
@@ -39,16 +40,13 @@ on_conflict(Options) ->
         nothing -> " ON CONFLICT DO NOTHING"
     end.
 
-%% A fun in Updates stands for Ecto's dynamic/2, which holds one too.
 -spec update_all(module(), [term()]) -> result().
 update_all(Repo, [#{name := Name, select := Select}, Updates, _Options]) ->
-    [{set, [{value, Value}]}] = Updates,
-    Found = found(Repo, "UPDATE items SET value = ? WHERE name = ?",
-                  [dynamic(Value), Name]),
-    returned(Select, Found).
-
-dynamic(Fun) when is_function(Fun, 0) -> Fun();
-dynamic(Value) -> Value.
+    [{set, Fields}] = Updates,
+    {Columns, Values} = lists:unzip(Fields),
+    Set = lists:join(", ", [[atom_to_list(C), " = ?"] || C <- Columns]),
+    returned(Select, found(Repo, ["UPDATE items SET ", Set, " WHERE name = ?"],
+                           Values ++ [Name])).
 
 -spec delete_all(module(), [term()]) -> result().
 delete_all(Repo, [#{name := Name, select := Select}, _Options]) ->
@@ -57,11 +55,17 @@ delete_all(Repo, [#{name := Name, select := Select}, _Options]) ->
 found(Repo, Sql, Params) ->
     [_, {rows, Rows}] =
         ecto_litefs_test_repo:sql(Repo, [Sql, " RETURNING id, name, value"],
-                                  [to_null(Param) || Param <- Params]),
-    [ecto_litefs_test_item:loaded(Id, Name, Value) || {Id, Name, Value} <- Rows].
+                                  [to_null(dumped(Param)) || Param <- Params]),
+    [ecto_litefs_test_item:loaded(Id, Name, Value)
+     || {Id, Name, Value} <- Rows].
 
 returned(true, Found) -> {length(Found), Found};
 returned(false, Found) -> {length(Found), nil}.
+
+%% A fun stands for what Ecto keeps one in: a dynamic/2, or a value whose type
+%% has code of its own.
+dumped(Fun) when is_function(Fun, 0) -> Fun();
+dumped(Value) -> Value.
 
 to_null(nil) -> null;
 to_null(Param) -> Param.

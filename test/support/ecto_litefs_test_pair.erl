@@ -12,6 +12,7 @@
 -export([restart/1]).
 -export([connect/1]).
 -export([reach/1]).
+-export([side/1]).
 -export([measure/2]).
 
 -export_type([t/0]).
@@ -21,16 +22,21 @@
 
 -define(PEER, ecto_litefs_test_peer).
 -define(PROXY, ecto_litefs_test_proxy).
--define(EPMD, ecto_litefs_test_epmd).
+-define(LINK, ecto_litefs_test_link).
 
 -spec start() -> t().
 start() ->
     A = ?PEER:start(a, #{args => ["-kernel", "dist_auto_connect", "never"]}),
-    B = ?PEER:start(b, #{args => ["-epmd_module", atom_to_list(?EPMD)]}),
-    {ok, Proxy} = ?PROXY:start(distribution_port(A)),
-    Redirect = [?PEER:node(A), ?PROXY:port(Proxy)],
-    ok = ?PEER:call(B, ?EPMD, redirect, Redirect),
+    B = ?PEER:start(b, #{args => ["-epmd_module", "ecto_litefs_test_epmd"]}),
+    {ok, Proxy} = ?LINK:open(side(A), side(B)),
     {A, B, Proxy}.
+
+%% A and B are called past the link.
+-spec side(ecto_litefs_test_peer:t()) -> ecto_litefs_test_link:side().
+side(Peer) ->
+    {?PEER:node(Peer), fun(Module, Function, Args) ->
+                               ?PEER:call(Peer, Module, Function, Args)
+                       end}.
 
 -spec stop(t()) -> ok.
 stop({A, B, Proxy}) ->
@@ -41,46 +47,17 @@ stop({A, B, Proxy}) ->
 -spec restart(t()) -> t().
 restart({A, B, Proxy}) ->
     Again = ?PEER:restart(A),
-    ok = ?PROXY:target(Proxy, distribution_port(Again)),
+    ok = ?PROXY:target(Proxy, ?LINK:port(?PEER:node(Again))),
     {Again, B, Proxy}.
 
-distribution_port(Peer) ->
-    [Name, Host] = string:split(atom_to_list(?PEER:node(Peer)), "@"),
-    {port, Port, _Version} = erl_epmd:port_please(Name, Host),
-    Port.
-
-%% And the link is silent: what pg says to itself when a node comes is over.
+%% And the link is silent.
 -spec connect(t()) -> ok.
-connect({A, B, _Proxy} = Pair) ->
-    ok = reach(Pair),
-    ecto_litefs_test_wait:until(
-      true, fun() -> knows(A, B) andalso knows(B, A) end),
-    [ok = round_trip(Pair) || _ <- [discover, sync]],
-    ok.
+connect({A, B, Proxy}) ->
+    ?LINK:silent(side(A), side(B), Proxy).
 
-%% As what keeps a cluster together does: B connects, again after a cut. Just
-%% after that it may still believe in the connection that it had.
 -spec reach(t()) -> ok.
 reach({A, B, Proxy}) ->
-    ecto_litefs_test_wait:until(
-      true, fun() -> ?PEER:call(B, net_kernel, connect_node, [?PEER:node(A)])
-                         andalso ?PROXY:linked(Proxy) end).
-
-%% pg watches the other pg when it has heard of it.
-knows(Peer, Other) ->
-    Pg = ?PEER:call(Peer, erlang, whereis, [ecto_litefs]),
-    {monitors, Monitors} =
-        ?PEER:call(Peer, erlang, process_info, [Pg, monitors]),
-    lists:member(?PEER:node(Other), [node(Pid) || {process, Pid} <- Monitors]).
-
-%% Whatever a pg had to answer is sent, and has arrived.
-round_trip({A, B, _Proxy}) ->
-    Call = [?PEER:node(A), erlang, node, []],
-    [begin
-         _ = ?PEER:call(Peer, sys, get_state, [ecto_litefs]),
-         _ = ?PEER:call(B, erpc, call, Call)
-     end || Peer <- [A, B]],
-    ok.
+    ?LINK:reach(side(A), side(B), Proxy).
 
 %% Bytes to A and to B of what Fun does, when it does it for a second time: at
 %% first the names of new atoms cross with it. On a link that is silent.

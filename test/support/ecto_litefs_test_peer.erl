@@ -30,23 +30,15 @@
 %% Called on the peer.
 -export([own/2]).
 -export([release/1]).
--export([capture/3]).
 
 -export_type([t/0]).
 -export_type([options/0]).
--export_type([outcome/0]).
 
 -opaque t() :: #{peer := pid(), node := node(), os_pid := string(),
                  name := string(), options := options()}.
 
 %% args: more of them for erl.
 -type options() :: #{args => [string()]}.
-
-%% What the call gave, and what it left behind in its process: messages, or a
-%% subscription to pg.
--type outcome() ::
-        {returned, term(), Messages :: [term()]}
-      | {error | exit | throw, term(), Stack :: list(), Messages :: [term()]}.
 
 -define(HOST, "127.0.0.1").
 -define(TIMEOUT, 60000).
@@ -154,15 +146,16 @@ unsupervise(Peer, Repo) ->
     call(Peer, ?MODULE, release, [Repo]).
 
 %% Calls Repo:Action(Args...) in a process of its own.
--spec write(t(), module(), atom(), [term()]) -> outcome().
+-spec write(t(), module(), atom(), [term()]) ->
+          ecto_litefs_test_capture:outcome().
 write(Peer, Repo, Action, Args) ->
-    call(Peer, ?MODULE, capture, [Repo, Action, Args]).
+    call(Peer, ecto_litefs_test_capture, call, [Repo, Action, Args]).
 
 -spec async(t(), module(), atom(), [term()]) -> {pid(), reference()}.
 async(Peer, Repo, Action, Args) ->
     spawn_monitor(fun() -> exit({outcome, write(Peer, Repo, Action, Args)}) end).
 
--spec await({pid(), reference()}) -> outcome().
+-spec await({pid(), reference()}) -> ecto_litefs_test_capture:outcome().
 await({Pid, Monitor}) ->
     receive
         {'DOWN', Monitor, process, Pid, {outcome, Outcome}} -> Outcome;
@@ -198,26 +191,6 @@ release(Repo) ->
 
 owner(Repo) ->
     list_to_atom(atom_to_list(Repo) ++ ".owner").
-
-capture(Repo, Action, Args) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit(caught(Repo, Action, Args)) end),
-    receive {'DOWN', Monitor, process, Pid, Outcome} -> Outcome end.
-
-caught(Repo, Action, Args) ->
-    try apply(Repo, Action, Args) of
-        Value -> {returned, Value, messages()}
-    catch
-        Class:Reason:Stack -> {Class, Reason, Stack, messages()}
-    end.
-
-%% After a round through pg, which might still send something, or still watch
-%% this process.
-messages() ->
-    _ = pg:which_groups(ecto_litefs),
-    {messages, Messages} = process_info(self(), messages),
-    {monitored_by, Watching} = process_info(self(), monitored_by),
-    Messages ++ [still_subscribed
-                 || Pid <- Watching, Pid =:= whereis(ecto_litefs)].
 
 %% Whatever is not OTP's own.
 code_paths() ->

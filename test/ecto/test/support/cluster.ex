@@ -11,15 +11,21 @@ defmodule RealEcto.Cluster do
 
   @doc """
   Starts a node and the application on it. The function gets the node's own
-  directory and answers `[{repo, repo_config, litefs_options | nil}]`.
+  directory and answers `[{repo, repo_config, litefs_options | nil}]`. The
+  arguments are further ones for `erl`.
   """
-  def start(name, dir, repos) do
+  def start(name, dir, repos, args \\ []) do
     {:ok, peer, node} =
       :peer.start_link(%{
         name: :"#{name}_#{System.unique_integer([:positive])}_#{System.pid()}",
         host: '127.0.0.1',
         longnames: true,
-        args: ['-setcookie', ~c"#{Node.get_cookie()}", '-connect_all', 'false']
+        args: [
+          '-setcookie',
+          ~c"#{Node.get_cookie()}",
+          '-connect_all',
+          'false' | args
+        ]
       })
 
     member = %{node: node, peer: peer, dir: Path.join(dir, "#{name}")}

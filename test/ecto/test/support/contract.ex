@@ -1,267 +1,111 @@
 defmodule RealEcto.Contract do
   @moduledoc """
-  Runs the cases of `test/contract/cases.terms`, which drive the stand-ins of
-  the Erlang tests too, against the real Ecto. The header of that file says
-  what every word of a case means.
-
-  Each state of the caller (`Where` in the table) has a Repo of its own, so
-  that nothing said for one is remembered for another.
+  Runs the cases of `test/contract/cases.terms` with the real Ecto. The head of
+  that file says what every word of a case means; the modules beside it, which
+  run the cases with the stand-ins too, know them.
   """
-  alias RealEcto.{Cluster, Item}
-  alias RealEcto.Contract.Here
-
-  @wheres [
-    :primary,
-    :no_litefs,
-    :no_supervisor,
-    :replica,
-    :no_primary,
-    :unreachable,
-    :slow,
-    :narrow
-  ]
-
-  for where <- @wheres do
-    defmodule Module.concat(__MODULE__, Macro.camelize("#{where}_repo")) do
-      use Ecto.Repo, otp_app: :real_ecto, adapter: Ecto.Adapters.SQLite3
-      use EctoMiddleware.Repo
-
-      @impl EctoMiddleware.Repo
-      def middleware(_action, _resource) do
-        Application.get_env(:real_ecto, :middleware, [EctoLiteFS.Middleware])
-      end
-    end
-  end
-
-  def cases(file) do
-    {:ok, cases} = :file.consult(file)
-    cases
-  end
-
-  def repo({:in_transaction, where}), do: repo(where)
-
-  def repo(where),
-    do: Module.concat(__MODULE__, Macro.camelize("#{where}_repo"))
+  alias RealEcto.{BareRepo, Cluster}
+  alias RealEcto.Contract.{Repos, Words}
+  alias :ecto_litefs_contract_state, as: State
 
   @doc "The two nodes of all cases; every Repo has a database on each."
   def start do
     dir = Cluster.directory("contract")
-    members = for name <- [:primary, :caller], do: {name, start(name, dir)}
-    Map.new(members)
+    empty = migrated(Path.join(dir, "empty.db"))
+    primary = Cluster.start(:primary, dir, &repos(:primary, &1, empty))
+
+    caller =
+      Cluster.start(:caller, dir, &repos(:caller, &1, empty), epmd_module())
+
+    %{
+      primary: primary,
+      caller: caller,
+      link: link(primary, caller),
+      databases: databases(primary: primary, caller: caller)
+    }
   end
 
-  defp start(name, dir) do
-    member =
-      Cluster.start(name, dir, fn home ->
-        Enum.map(@wheres, &configured(&1, home))
-      end)
-
-    Enum.each(@wheres, &Cluster.migrate(member, repo(&1)))
-    member
+  # It is needed before the node's code is.
+  defp epmd_module do
+    ebin = Path.dirname(:code.which(:ecto_litefs_test_epmd))
+    ['-pa', to_charlist(ebin), '-epmd_module', 'ecto_litefs_test_epmd']
   end
 
-  defp configured(where, home) do
-    {repo(where),
-     [
-       database: Path.join(home, "#{where}.db"),
-       pool_size: 2,
-       journal_mode: :delete
-     ], litefs(where, home)}
+  # The one way between them. With the setting as an argument the node could
+  # not connect to this one when it starts.
+  defp link(primary, caller) do
+    never = [:kernel, :dist_auto_connect, :never]
+    :ok = Cluster.on(primary, Application, :put_env, never)
+    {:ok, link} = :ecto_litefs_test_link.open(side(primary), side(caller))
+    link
+  end
+
+  defp migrated(database) do
+    {:ok, pid} =
+      BareRepo.start_link(database: database, journal_mode: :delete, log: false)
+
+    :ok = Ecto.Migrator.up(BareRepo, 1, RealEcto.Migration, log: false)
+    Supervisor.stop(pid)
+    database
+  end
+
+  defp repos(role, home, empty) do
+    for {repo, state} <- Repos.all() do
+      File.cp!(empty, database(home, repo))
+      read_only? = role == :caller and State.read_only?(state)
+      {repo, config(database(home, repo), read_only?), litefs(state, home)}
+    end
+  end
+
+  defp database(home, repo), do: Path.join(home, "#{repo}.db")
+
+  defp config(database, read_only?) do
+    [
+      database: database,
+      mode: if(read_only?, do: :readonly, else: :readwrite),
+      pool_size: 2,
+      # a call may wait for as long as others hold the connections
+      queue_target: 10_000,
+      journal_mode: :delete
+    ]
   end
 
   defp litefs(:no_supervisor, _home), do: nil
 
-  defp litefs(where, home) do
-    timeout = if where == :slow, do: 300, else: 15_000
+  defp litefs(state, home),
+    do: [primary_file: Path.join(home, ".primary")] ++ State.options(state)
 
-    [
-      primary_file: Path.join(home, ".primary"),
-      event_stream_url: nil,
-      primary_wait: 0,
-      erpc_timeout: timeout
-    ] ++ if(where == :narrow, do: [max_forward_bytes: 16], else: [])
-  end
+  @doc "Runs one case, and answers what is not as expected."
+  def run(spec, nodes) do
+    repo = Repos.repo(spec)
 
-  @doc "Runs one case and answers what is to be compared with `Expected`."
-  def run({_name, where, action, input, expected}, nodes) do
-    repo = repo(where)
-    Enum.each(nodes, fn {_, member} -> on(member, :reset, [repo]) end)
-    {resource, modifiers} = prepare(repo, input, nodes)
-    roles(where, repo, nodes)
-
-    ask = %{
+    :ecto_litefs_contract.run(spec, %{
       repo: repo,
-      action: action,
-      in_transaction: match?({:in_transaction, _}, where)
-    }
-
-    {got, mailbox} = on(nodes.caller, :call, [ask, resource, modifiers])
-    if where == :slow, do: on(nodes.primary, :await_hook, [])
-
-    Map.merge(seen(expected, repo, nodes), %{result: got, mailbox: mailbox})
-  end
-
-  defp on(member, fun, args), do: Cluster.on(member, Here, fun, args)
-
-  # Roles, as somebody says them by hand.
-
-  defp roles({:in_transaction, where}, repo, nodes),
-    do: roles(where, repo, nodes)
-
-  defp roles(where, repo, nodes) when where in [:replica, :slow, :narrow] do
-    :ok =
-      Cluster.on(nodes.primary, EctoLiteFS, :set_primary, [
-        repo,
-        nodes.primary.node
-      ])
-
-    :ok =
-      Cluster.on(nodes.caller, EctoLiteFS, :set_primary, [
-        repo,
-        nodes.primary.node
-      ])
-  end
-
-  defp roles(:primary, repo, nodes),
-    do:
-      :ok =
-        Cluster.on(nodes.caller, EctoLiteFS, :set_primary, [
-          repo,
-          nodes.caller.node
-        ])
-
-  defp roles(:unreachable, repo, nodes),
-    do:
-      :ok =
-        Cluster.on(nodes.caller, EctoLiteFS, :set_primary, [
-          repo,
-          :"nobody@127.0.0.1"
-        ])
-
-  defp roles(:no_primary, repo, nodes) do
-    for {_, member} <- nodes,
-        do: :ok = Cluster.on(member, EctoLiteFS, :set_replica, [repo])
-  end
-
-  defp roles(_no_litefs_or_no_supervisor, _repo, _nodes), do: :ok
-
-  # What a case wants in the databases and in the middleware list.
-
-  defp prepare(repo, {resource, modifiers}, nodes) do
-    for name <- seeded(resource), do: seed(repo, name, nodes)
-    resource = read(repo, resource, nodes)
-
-    for {:seed, name} <- modifiers, do: seed(repo, name, nodes)
-
-    for {:seed_primary, name} <- modifiers,
-        do: on(nodes.primary, :seed, [repo, name])
-
-    for {:middleware, list} <- modifiers, {_, member} <- nodes do
-      on(member, :middleware, [list])
-    end
-
-    {resource, modifiers}
-  end
-
-  defp seed(repo, name, nodes) do
-    Enum.each(nodes, fn {_, member} -> on(member, :seed, [repo, name]) end)
-  end
-
-  defp seeded({kind, name, _params}) when kind in [:stored, :gone, :named],
-    do: [name]
-
-  defp seeded({kind, name})
-       when kind in [:stored_struct, :gone_struct, :named],
-       do: [name]
-
-  defp seeded(_), do: []
-
-  # Read with the usual middleware, and before the row goes.
-  defp read(repo, resource, nodes) do
-    got = on(nodes.caller, :resource, [repo, resource])
-
-    if is_tuple(resource) and elem(resource, 0) in [:gone, :gone_struct] do
-      Enum.each(nodes, fn {_, member} -> on(member, :clear, [repo]) end)
-    end
-
-    got
-  end
-
-  defp seen(expected, repo, nodes) do
-    rows =
-      for side <- [:primary, :caller], is_map_key(expected, side), into: %{} do
-        {side, on(nodes[side], :rows, [repo])}
+      words: Words,
+      caller: side(nodes.caller),
+      primary: side(nodes.primary),
+      link: nodes.link,
+      sql: fn role, sql, params ->
+        result = Exqlite.query!(nodes.databases[{role, repo}], sql, params)
+        result.rows || []
       end
-
-    counts =
-      for {side, _} <- expected[:counts] || %{},
-          into: %{},
-          do: {side, on(nodes[side], :count, [])}
-
-    if is_map_key(expected, :counts),
-      do: Map.put(rows, :counts, counts),
-      else: rows
+    })
   end
 
-  @doc "Says whether a result is the expected one; the names are the table's."
-  def match?({:ok, fields}, {:gave, {:ok, struct}}, names),
-    do: fields?(struct, fields, names)
+  defp side(member), do: {member.node, &Cluster.on(member, &1, &2, &3)}
 
-  def match?({:struct, fields}, {:gave, %Item{} = item}, names),
-    do: fields?(item, fields, names)
+  # Connections past the Repos, and so past the middleware and a read-only one.
+  # The test need not survive a loss of power.
+  defp databases(members) do
+    for {role, member} <- members, {repo, _state} <- Repos.all(), into: %{} do
+      {:ok, connection} =
+        Exqlite.start_link(
+          database: database(member.dir, repo),
+          pool_size: 1,
+          synchronous: :off
+        )
 
-  def match?(
-        {:invalid, field, text},
-        {:gave, {:error, %Ecto.Changeset{} = changeset}},
-        _names
-      ) do
-    match?({^text, _}, changeset.errors[field])
+      {{role, repo}, connection}
+    end
   end
-
-  def match?({:error, reason}, {:gave, {:error, got}}, names),
-    do: named(reason, names) == sized(got)
-
-  def match?({:count, count, nil}, {:gave, got}, _names),
-    do: got == {count, nil}
-
-  def match?({:count, count, rows}, {:gave, {count, items}}, names)
-      when is_list(items) and length(items) == length(rows) do
-    [items, rows]
-    |> Enum.zip()
-    |> Enum.all?(fn {item, row} -> fields?(item, row, names) end)
-  end
-
-  def match?({:raises, module, fields}, {:error, exception}, names) do
-    is_struct(exception, module) and fields?(exception, fields, names)
-  end
-
-  def match?({:exits, reason}, {:exit, got}, _names), do: reason == got
-  def match?({:throws, value}, {:throw, got}, _names), do: value == got
-
-  def match?({:names, wanted}, {:gave, items}, _names) when is_list(items) do
-    wanted == items |> Enum.map(& &1.name) |> Enum.sort()
-  end
-
-  def match?(_wanted, _got, _names), do: false
-
-  defp fields?(struct, fields, names) do
-    Enum.all?(fields, fn {field, value} ->
-      sized(Map.get(struct, field)) == named(value, names)
-    end)
-  end
-
-  # How large a struct is, is no part of the contract.
-  defp sized({:payload_too_large, size, max}) when size > max,
-    do: {:payload_too_large, :size, max}
-
-  defp sized(other), do: other
-
-  defp named(:primary_node, names), do: names.primary_node
-  defp named(:repo, names), do: names.repo
-
-  defp named(tuple, names) when is_tuple(tuple) do
-    tuple |> Tuple.to_list() |> Enum.map(&named(&1, names)) |> List.to_tuple()
-  end
-
-  defp named(other, _names), do: other
 end
