@@ -247,11 +247,16 @@ static int select_row(struct database* database, const char* table,
 static int no_select(struct database* database, const char* table,
                      struct failure* failure)
 {
-    struct failure ignored;
+    struct failure of_select = *failure;
     unsigned found;
+    int rv = look(database, table, &found, failure);
 
-    if (look(database, table, &found, &ignored) != 0 || is_ours(found)) {
-        return failure->code;
+    if (rv != 0) {
+        return rv; /* it says more than the lack of a table */
+    }
+    if (is_ours(found)) {
+        *failure = of_select;
+        return of_select.code;
     }
     return found == 0 ? 0 : not_ours(failure);
 }
