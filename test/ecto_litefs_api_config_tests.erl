@@ -12,6 +12,8 @@ defaults_test() ->
                    poll_interval => 30000,
                    event_stream_url => <<"http://localhost:20202/events">>,
                    table_name => <<"_ecto_litefs_primary">>,
+                   tracking => true,
+                   database => nil,
                    cache_ttl => 5000,
                    refresh_grace_period => 100,
                    erpc_timeout => 15000,
@@ -31,6 +33,9 @@ good_test_() ->
                          {event_stream_url, nil},
                          {event_stream_url, <<"http://h:1/events">>},
                          {table_name, <<"_my_table_1">>},
+                         {tracking, true}, {tracking, false},
+                         {database, nil}, {database, <<"/litefs/db">>},
+                         {database, <<"é.db"/utf8>>},
                          {cache_ttl, 1}, {refresh_grace_period, 1},
                          {erpc_timeout, 1},
                          {mount, auto}, {mount, required}, {mount, plain},
@@ -94,7 +99,7 @@ wrong() ->
      || Key <- [poll_interval, cache_ttl, refresh_grace_period, erpc_timeout,
                 primary_wait]]
         ++ [{Key, Printable, [<<"/x/", 255>>, <<"/x", 0, "/.primary">>]}
-            || Key <- [primary_file, event_stream_url]]
+            || Key <- [primary_file, event_stream_url, database]]
         ++ wrong_in_1_0().
 
 wrong_in_1_0() ->
@@ -118,6 +123,8 @@ wrong_in_1_0() ->
       "letter or underscore)",
       [<<>>, <<"1a">>, <<"a-b">>, <<"foo; DROP TABLE users; --">>,
        <<"a\n">>]},
+     {tracking, "true or false", [nil, 1, <<"true">>, yes]},
+     {database, String, [<<>>, "/litefs/db", 1, undefined, ':memory:']},
      {mount, ":auto, :required or :plain", [automatic, <<"auto">>, nil, true]}].
 
 text(Key, What, Value) ->
@@ -138,13 +145,17 @@ struct_test() ->
     ?assertEqual([repo], [Field || #{field := Field, required := true}
                                        <- ?CONFIG:'__info__'(struct)]).
 
-%% Below, a missing stream is `undefined` and a path is absolute.
+%% Below, what is missing is `undefined` and a path is absolute.
 to_map_test() ->
     Map = ?CONFIG:to_map(new([{primary_file, <<"x/.primary">>},
                               {event_stream_url, nil}])),
     Absolute = unicode:characters_to_binary(filename:absname("x/.primary")),
-    ?assertMatch(#{primary_file := Absolute, event_stream_url := undefined},
+    ?assertMatch(#{primary_file := Absolute, event_stream_url := undefined,
+                   database := undefined},
                  Map),
+    Database = unicode:characters_to_binary(filename:absname("x/db")),
+    ?assertMatch(#{database := Database},
+                 ?CONFIG:to_map(new([{database, <<"x/db">>}]))),
     ?assertNot(is_map_key('__struct__', Map)),
     ?assertEqual(lists:sort([repo | maps:keys(ecto_litefs_config:defaults())]),
                  lists:sort(maps:keys(Map))).

@@ -23,7 +23,8 @@
 
 -spec '__struct__'() -> t().
 '__struct__'() ->
-    (ecto_litefs_config:defaults())#{'__struct__' => ?MODULE, repo => nil}.
+    (ecto_litefs_config:defaults())#{'__struct__' => ?MODULE, repo => nil,
+                                     database := nil}.
 
 -spec '__struct__'(options() | #{atom() => term()}) -> t().
 '__struct__'(Fields) when is_map(Fields) ->
@@ -67,7 +68,8 @@ set({Key, _Value}, Struct) ->
                    fun primary_wait/1, fun max_forward_bytes/1,
                    fun max_queue/1, fun on_error/1, fun propagate/1,
                    fun primary_file/1, fun event_stream_url/1,
-                   fun table_name/1, fun mount/1]),
+                   fun table_name/1, fun tracking/1, fun database/1,
+                   fun mount/1]),
     '__struct__'(Options).
 
 keyword([{Key, _Value} | Options]) when is_atom(Key) -> keyword(Options);
@@ -75,13 +77,17 @@ keyword(Options) -> Options =:= [].
 
 %% As the layers below want it.
 -spec to_map(t()) -> ecto_litefs_config:t().
-to_map(#{'__struct__' := ?MODULE, primary_file := File} = Struct) ->
-    Absolute = unicode:characters_to_binary(filename:absname(File)),
-    Map = (maps:remove('__struct__', Struct))#{primary_file := Absolute},
-    case Map of
-        #{event_stream_url := nil} -> Map#{event_stream_url := undefined};
-        #{event_stream_url := _} -> Map
-    end.
+to_map(#{'__struct__' := ?MODULE, primary_file := File, database := Database,
+         event_stream_url := Url} = Struct) ->
+    (maps:remove('__struct__', Struct))#{primary_file := absolute(File),
+                                         database := absolute(Database),
+                                         event_stream_url := undefined(Url)}.
+
+absolute(nil) -> undefined;
+absolute(File) -> unicode:characters_to_binary(filename:absname(File)).
+
+undefined(nil) -> undefined;
+undefined(Value) -> Value.
 
 repo(#{repo := nil}) ->
     raise(["EctoLiteFS.Config :repo must be an atom other than nil"]);
@@ -137,6 +143,15 @@ table_name(Given) ->
     check(table_name, Given, fun identifier/1,
           "a valid SQL identifier (alphanumeric and underscores, starting "
           "with letter or underscore)").
+
+tracking(Given) ->
+    check(tracking, Given, fun is_boolean/1, "true or false").
+
+database(#{database := nil}) ->
+    ok;
+database(Given) ->
+    check(database, Given, fun text/1, ?TEXT),
+    check(database, Given, fun printable/1, ?PRINTABLE).
 
 mount(Given) ->
     check(mount, Given,

@@ -15,6 +15,8 @@
           poll_interval := milliseconds() | disabled,
           event_stream_url := binary() | undefined,
           table_name := binary(),
+          tracking := boolean(),               % is that table used at all?
+          database := binary() | undefined,    % absolute path; else the Repo's
           cache_ttl := milliseconds(),
           refresh_grace_period := milliseconds(),
           erpc_timeout := milliseconds(),
@@ -37,6 +39,8 @@ defaults() ->
       poll_interval => 30_000,
       event_stream_url => <<"http://localhost:20202/events">>,
       table_name => <<"_ecto_litefs_primary">>,
+      tracking => true,
+      database => undefined,
       cache_ttl => 5_000,
       refresh_grace_period => 100,
       erpc_timeout => 15_000,

@@ -29,5 +29,15 @@ defmodule Demo do
     IO.puts("library=#{:code.priv_dir(:ecto_litefs)}")
     IO.puts("role=#{:ecto_litefs_status.role(Demo.Repo)}")
     IO.puts("primary?=#{EctoLiteFS.is_primary?(Demo.Repo)}")
+    IO.puts("port=#{inspect(port())}")
+  end
+
+  # Through the port program, on a database without a table.
+  defp port do
+    path = Path.join(System.get_env("DEMO_DIRECTORY"), "db")
+    File.touch!(path)
+    config = Map.merge(:ecto_litefs_config.defaults(), %{repo: Demo.Port, database: path})
+    {:ok, _pid} = :ecto_litefs_port.start_link(config)
+    :ecto_litefs_port.read_row(Demo.Port, 10_000)
   end
 end
