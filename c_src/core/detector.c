@@ -37,6 +37,15 @@ static void owner_changed(void* ctx)
     }
 }
 
+static void owner_moved(void* ctx)
+{
+    struct owner* owner = ctx;
+
+    if (owner->hooks.moved != NULL) {
+        owner->hooks.moved(owner->hooks.ctx);
+    }
+}
+
 static void owner_free(void* ctx)
 {
     struct owner* owner = ctx;
@@ -65,8 +74,10 @@ static int cell_open(const struct detector_config* config, struct owner* owner,
         .grace_ms = GRACE_MS,
         .probe_timeout_ms = PROBE_TIMEOUT_MS,
     };
-    struct status_cell_hooks hooks = {
-        .changed = owner_changed, .free = owner_free, .ctx = owner};
+    struct status_cell_hooks hooks = {.changed = owner_changed,
+                                      .moved = owner_moved,
+                                      .free = owner_free,
+                                      .ctx = owner};
 
     return status_cell_open(&role, &hooks, cell);
 }
