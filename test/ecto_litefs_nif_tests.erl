@@ -22,8 +22,8 @@ nif_test_() ->
               {"set_manual/2", fun manual/1},
               {"set_manual/2 hints the owner", fun manual_hint/1},
               {"set_manual/2 where LiteFS was seen", fun manual_managed/1},
-              {"check/2 looks again", fun check/1},
-              {"check/2 is answered when the handle closes", fun check_close/1},
+              {"check/3 looks again", fun check/1},
+              {"check/3 is answered when the handle closes", fun check_close/1},
               {"the event stream", fun stream/1},
               {"a closed handle", fun closed/1},
               {"the owner is killed", fun owner_killed/1},
@@ -74,12 +74,17 @@ badarg(Dir) ->
     [?assertError(badarg, ?nif:Function(Other))
      || Function <- [close, role, snapshot, take, hint], Other <- Others],
     [?assertError(badarg, ?nif:Function(make_ref(), Argument))
-     || {Function, Argument} <- [{check, make_ref()}, {set_manual, primary},
+     || {Function, Argument} <- [{set_manual, primary},
                                  {reconnected, 0}]],
     [?assertError(badarg, ?nif:Function(Handle, Argument))
-     || {Function, Argument} <- [{check, ref}, {set_manual, unknown},
+     || {Function, Argument} <- [{set_manual, unknown},
                                  {set_manual, "primary"}, {reconnected, -1},
-                                 {reconnected, 1 bsl 64}, {reconnected, x}]].
+                                 {reconnected, 1 bsl 64}, {reconnected, x}]],
+    [?assertError(badarg, ?nif:check(Where, Ref, Db))
+     || {Where, Ref, Db} <- [{make_ref(), make_ref(), none},
+                             {Handle, ref, none},
+                             {Handle, make_ref(), undefined},
+                             {Handle, make_ref(), "app.db"}]].
 
 %% -- reading -----------------------------------------------------------------
 
@@ -169,15 +174,24 @@ check_close(Dir) ->
     [begin
          Handle = open(Dir),
          Refs = [make_ref() || _ <- lists:seq(1, 20)],
-         [ok = ?nif:check(Handle, Ref) || Ref <- Refs],
+         [ok = ?nif:check(Handle, Ref, Db)
+          || {Ref, Db} <- lists:zip(Refs, dbs(length(Refs)))],
          ok = ?nif:close(Handle),
          [receive
-              {ecto_litefs_check, Ref, Role} ->
+              {ecto_litefs_check, Ref, Role, none} ->
                   ?assert(lists:member(Role, [unknown, not_litefs]))
           after 5000 -> error({no_answer, Ref})
           end || Ref <- Refs]
      end || _ <- lists:seq(1, 20)],
-    ?assertEqual([], [M || {ecto_litefs_check, _, _} = M <- mailbox()]).
+    ?assertEqual([], [M || {ecto_litefs_check, _, _, _} = M <- mailbox()]).
+
+%% Names that can be none have no position either.
+dbs(Count) ->
+    lists:sublist(lists:append(
+                    lists:duplicate(Count, [none, <<"app.db">>, <<>>,
+                                            <<"../x">>, <<"a", 0>>,
+                                            binary:copy(<<"x">>, 300)])),
+                  Count).
 
 stream(Dir) ->
     {ok, Sim} = litefs_simulator:start(
@@ -343,9 +357,9 @@ stream_of(Handle) ->
 
 ask(Handle) ->
     Ref = make_ref(),
-    ok = ?nif:check(Handle, Ref),
+    ok = ?nif:check(Handle, Ref, <<"app.db">>),
     receive
-        {ecto_litefs_check, Ref, Role} -> Role
+        {ecto_litefs_check, Ref, Role, none} -> Role
     after 5000 -> error(no_answer)
     end.
 
@@ -353,7 +367,7 @@ assert_closed(Handle) ->
     ?assertEqual(unknown, ?nif:role(Handle)),
     ?assertMatch(#{role := unknown, source := none, hostname := <<>>},
                  ?nif:snapshot(Handle)),
-    ?assertEqual({error, closed}, ?nif:check(Handle, make_ref())),
+    ?assertEqual({error, closed}, ?nif:check(Handle, make_ref(), none)),
     ?assertEqual({error, closed}, ?nif:set_manual(Handle, primary)),
     ?assertEqual([ok, ok], [?nif:hint(Handle), ?nif:reconnected(Handle, 1)]).
 

@@ -217,9 +217,10 @@ struct status_cell* detector_cell(struct detector* detector)
     return detector->cell;
 }
 
-int detector_check(struct detector* detector, mount_check_fn done, void* ctx)
+int detector_check(struct detector* detector, const char* db,
+                   mount_check_fn done, void* ctx)
 {
-    return mount_source_check(atomic_load(&detector->mount), done, ctx);
+    return mount_source_check(atomic_load(&detector->mount), db, done, ctx);
 }
 
 void detector_hint(struct detector* detector)

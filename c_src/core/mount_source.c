@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mount_thread.h"
 
@@ -96,8 +97,8 @@ void mount_source_hint(struct mount_source* source)
     mount_request(source->directory, REQUEST_HINT);
 }
 
-int mount_source_check(struct mount_source* source, mount_check_fn done,
-                       void* ctx)
+int mount_source_check(struct mount_source* source, const char* db,
+                       mount_check_fn done, void* ctx)
 {
     struct mount_check* check = malloc(sizeof *check);
     bool full;
@@ -106,6 +107,9 @@ int mount_source_check(struct mount_source* source, mount_check_fn done,
         return -ENOMEM;
     }
     *check = (struct mount_check){.done = done, .ctx = ctx};
+    if (db != NULL) {
+        db_name_copy(check->db, db);
+    }
     mount_registry_lock();
     full = source->check_count == CHECKS_MAX;
     if (!full) {
@@ -150,8 +154,10 @@ void mount_checks_answer(struct mount_check* checks, enum role role)
     while (checks != NULL) {
         struct mount_check* check = checks;
 
+        bool known = role != ROLE_UNKNOWN && check->has_position;
+
         checks = check->next;
-        check->done(check->ctx, role);
+        check->done(check->ctx, role, known ? &check->position : NULL);
         free(check);
     }
 }

@@ -17,11 +17,16 @@
 #include "mount.h"
 #include "mount_schedule.h"
 #include "mount_source.h"
+#include "position_reader.h"
 #include "watch.h"
 
 struct mount_check {
     struct mount_check* next;
-    uint64_t probe; /* the first probe that is new enough */
+    uint64_t probe;           /* the first probe that is new enough */
+    char db[DB_NAME_MAX + 1]; /* "": no position is wanted */
+    uint64_t read_by;         /* the probe after which it was read */
+    bool has_position;
+    struct position position;
     mount_check_fn done;
     void* ctx;
 };
@@ -42,6 +47,8 @@ struct mount_source {
     struct mount_source* visit_next;
     unsigned effects;
     enum role role;
+    enum stream_state stream;
+    uint64_t mark; /* of the cell, for the read that is under way */
 };
 
 /* What the thread is asked to do, beside checks. */
@@ -63,6 +70,7 @@ struct mount_directory {
     struct mount mount;
     struct mount_schedule schedule;
     struct mount_sample sample; /* of the last whole look */
+    struct position_reader reader;
 };
 
 void mount_registry_lock(void);

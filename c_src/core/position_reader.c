@@ -137,6 +137,11 @@ int position_reader_read(struct position_reader* reader, const char* directory,
     return rv;
 }
 
+bool position_reader_is_open(const struct position_reader* reader)
+{
+    return position_reader_due(reader, 0) != SCHEDULE_NEVER;
+}
+
 int64_t position_reader_due(const struct position_reader* reader,
                             int64_t keep_ms)
 {

@@ -41,6 +41,8 @@ struct position_reader {
 int position_reader_read(struct position_reader* reader, const char* directory,
                          const char* db, struct position* position);
 
+bool position_reader_is_open(const struct position_reader* reader);
+
 /* When the next one will not have been used for `keep_ms`; SCHEDULE_NEVER
  * where none is open. */
 int64_t position_reader_due(const struct position_reader* reader,

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "nif_hint.h"
+#include "nif_position.h"
 
 struct check_request {
     ErlNifEnv* env; /* owns `ref` */
@@ -179,13 +180,19 @@ int nif_detector_open(ErlNifEnv* env, const struct detector_config* config,
 
 /* -- while it is open ------------------------------------------------------ */
 
-static void check_done(void* ctx, enum role role)
+static void check_done(void* ctx, enum role role,
+                       const struct position* position)
 {
     struct check_request* request = ctx;
+    ERL_NIF_TERM found = am_none;
 
+    if (position != NULL) {
+        found =
+            nif_position_make(request->env, position->txid, position->checksum);
+    }
     enif_send(closing_env, &request->caller, request->env,
-              enif_make_tuple3(request->env, am_ecto_litefs_check, request->ref,
-                               terms_role(role)));
+              enif_make_tuple4(request->env, am_ecto_litefs_check, request->ref,
+                               terms_role(role), found));
     enif_free_env(request->env);
     enif_free(request);
 }
@@ -204,7 +211,7 @@ static struct check_request* check_new(ErlNifEnv* env, ERL_NIF_TERM ref)
 }
 
 int nif_detector_check(ErlNifEnv* env, struct nif_detector* handle,
-                       ERL_NIF_TERM ref)
+                       const char* db, ERL_NIF_TERM ref)
 {
     struct check_request* request = check_new(env, ref);
     int rv;
@@ -213,8 +220,9 @@ int nif_detector_check(ErlNifEnv* env, struct nif_detector* handle,
         return -ENOMEM;
     }
     enif_mutex_lock(handle->mutex);
-    rv = handle->open ? detector_check(handle->detector, check_done, request)
-                      : -EBADF;
+    rv = handle->open
+             ? detector_check(handle->detector, db, check_done, request)
+             : -EBADF;
     enif_mutex_unlock(handle->mutex);
     if (rv != 0) {
         enif_free_env(request->env);

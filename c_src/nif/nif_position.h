@@ -1,0 +1,24 @@
+/*
+ * Databases and positions as terms.
+ *
+ * A position is {TxId, Checksum}. A database is the name of its file, as
+ * LiteFS has it: <<"app.db">>.
+ */
+#ifndef ECTO_LITEFS_NIF_POSITION_H
+#define ECTO_LITEFS_NIF_POSITION_H
+
+#include "nif_terms.h"
+
+/* False for anything but a binary. A name that is none, or longer than what
+ * we keep, becomes "", of which nothing is ever known. */
+bool nif_position_get_db(ErlNifEnv* env, ERL_NIF_TERM term,
+                         char db[DB_NAME_MAX + 1]);
+
+ERL_NIF_TERM nif_position_make(ErlNifEnv* env, uint64_t txid,
+                               uint64_t checksum);
+
+/* #{Db => {TxId, Checksum}} */
+ERL_NIF_TERM nif_position_map(ErlNifEnv* env,
+                              const struct db_position* positions, int count);
+
+#endif
