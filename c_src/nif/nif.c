@@ -286,6 +286,9 @@ static ErlNifFunc functions[] = {
     {"snapshot", 1, nif_snapshot, 0},
     {"take", 1, nif_take, 0},
     {"check", 3, nif_check, 0},
+    {"position", 2, nif_position, 0},
+    {"positions", 1, nif_positions, 0},
+    {"subscribe", 1, nif_subscribe, 0},
 
     {"hint", 1, nif_hint, 0},
     {"set_manual", 2, nif_set_manual, 0},

@@ -154,6 +154,7 @@ int nif_detector_open(ErlNifEnv* env, const struct detector_config* config,
 {
     struct nif_detector* handle = handle_new(env);
     struct status_cell_hooks hooks = {.changed = hint_target_changed,
+                                      .moved = hint_target_moved,
                                       .free = hint_target_free};
     int rv;
 
@@ -228,6 +229,22 @@ int nif_detector_check(ErlNifEnv* env, struct nif_detector* handle,
         enif_free_env(request->env);
         enif_free(request);
     }
+    return rv;
+}
+
+int nif_detector_subscribe(ErlNifEnv* env, struct nif_detector* handle)
+{
+    int rv = -EBADF;
+    ErlNifPid self;
+
+    enif_self(env, &self);
+    enif_mutex_lock(handle->mutex);
+    if (handle->open) {
+        hint_target_subscribe(handle->target, &self);
+        status_cell_subscribe(handle->cell);
+        rv = 0;
+    }
+    enif_mutex_unlock(handle->mutex);
     return rv;
 }
 

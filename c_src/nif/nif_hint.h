@@ -18,8 +18,12 @@ struct hint_target* hint_target_new(struct nif_detector* handle);
 /* After this no hook uses the handle any more. */
 void hint_target_forget(struct hint_target* target);
 
+/* Who gets the hints of positions from now on, and nobody else. */
+void hint_target_subscribe(struct hint_target* target, const ErlNifPid* pid);
+
 /* The cell's hooks; `target` is a struct hint_target. */
 void hint_target_changed(void* target);
+void hint_target_moved(void* target);
 void hint_target_free(void* target);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "nif_detector.h"
+
 bool nif_position_get_db(ErlNifEnv* env, ERL_NIF_TERM term,
                          char db[DB_NAME_MAX + 1])
 {
@@ -38,4 +40,49 @@ ERL_NIF_TERM nif_position_map(ErlNifEnv* env,
         enif_make_map_put(env, map, db, position, &map);
     }
     return map;
+}
+
+/* The newest: no map is made, and nobody is asked. */
+ERL_NIF_TERM nif_position(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv)
+{
+    struct nif_detector* handle;
+    struct position position;
+    char db[DB_NAME_MAX + 1];
+
+    (void)argc;
+    if (!nif_detector_get(env, argv[0], &handle) ||
+        !nif_position_get_db(env, argv[1], db)) {
+        return enif_make_badarg(env);
+    }
+    if (!status_cell_position(handle->cell, db, &position)) {
+        return terms_role(ROLE_UNKNOWN); /* the same atom */
+    }
+    return nif_position_make(env, position.txid, position.checksum);
+}
+
+ERL_NIF_TERM nif_positions(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv)
+{
+    struct nif_detector* handle;
+    struct db_position positions[POSITIONS_MAX];
+    int count;
+
+    (void)argc;
+    if (!nif_detector_get(env, argv[0], &handle)) {
+        return enif_make_badarg(env);
+    }
+    count = status_cell_take_positions(handle->cell, positions);
+    return nif_position_map(env, positions, count);
+}
+
+ERL_NIF_TERM nif_subscribe(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv)
+{
+    struct nif_detector* handle;
+
+    (void)argc;
+    if (!nif_detector_get(env, argv[0], &handle)) {
+        return enif_make_badarg(env);
+    }
+    return nif_detector_subscribe(env, handle) == 0
+               ? am_ok
+               : terms_error(env, am_closed);
 }

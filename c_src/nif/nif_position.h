@@ -1,5 +1,5 @@
 /*
- * Databases and positions as terms.
+ * Databases and positions as terms, and the NIFs about them.
  *
  * A position is {TxId, Checksum}. A database is the name of its file, as
  * LiteFS has it: <<"app.db">>.
@@ -20,5 +20,10 @@ ERL_NIF_TERM nif_position_make(ErlNifEnv* env, uint64_t txid,
 /* #{Db => {TxId, Checksum}} */
 ERL_NIF_TERM nif_position_map(ErlNifEnv* env,
                               const struct db_position* positions, int count);
+
+/* Of ecto_litefs_nif. */
+ERL_NIF_TERM nif_position(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv);
+ERL_NIF_TERM nif_positions(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv);
+ERL_NIF_TERM nif_subscribe(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv);
 
 #endif

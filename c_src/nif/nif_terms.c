@@ -17,6 +17,7 @@ ERL_NIF_TERM am_no_thread;
 ERL_NIF_TERM am_none;
 ERL_NIF_TERM am_ecto_litefs_changed;
 ERL_NIF_TERM am_ecto_litefs_check;
+ERL_NIF_TERM am_ecto_litefs_position;
 
 static ERL_NIF_TERM am_true;
 static ERL_NIF_TERM am_false;
@@ -61,6 +62,7 @@ static const struct {
     {&am_no_thread, "no_thread"},
     {&am_ecto_litefs_changed, "ecto_litefs_changed"},
     {&am_ecto_litefs_check, "ecto_litefs_check"},
+    {&am_ecto_litefs_position, "ecto_litefs_position"},
     {&am_true, "true"},
     {&am_false, "false"},
     {&am_undefined, "undefined"},

@@ -22,6 +22,7 @@ extern ERL_NIF_TERM am_no_thread;
 extern ERL_NIF_TERM am_none;
 extern ERL_NIF_TERM am_ecto_litefs_changed;
 extern ERL_NIF_TERM am_ecto_litefs_check;
+extern ERL_NIF_TERM am_ecto_litefs_position;
 
 /* Atoms are the same in every environment and are never collected, so they
  * are made once for each copy of the library. */

@@ -7,6 +7,9 @@
 %%   {ecto_litefs_check, Ref, Role, Position}
 %%                                     to the process that called check/3,
 %%                                     exactly once for each `ok` of check/3
+%%   {ecto_litefs_position, Handle}    to the process that called subscribe/1;
+%%                                     at most one is outstanding, positions/1
+%%                                     re-arms
 -module(ecto_litefs_nif).
 
 -export([available/0]).
@@ -17,6 +20,9 @@
 -export([snapshot/1]).
 -export([take/1]).
 -export([check/3]).
+-export([position/2]).
+-export([positions/1]).
+-export([subscribe/1]).
 -export([hint/1]).
 -export([set_manual/2]).
 -export([reconnected/2]).
@@ -29,8 +35,9 @@
 -export_type([snapshot/0]).
 -export_type([position/0]).
 
--nifs([open/1, close/1, role/1, snapshot/1, take/1, check/3, hint/1,
-       set_manual/2, reconnected/2, nothing/0]).
+-nifs([open/1, close/1, role/1, snapshot/1, take/1, check/3, position/2,
+       positions/1, subscribe/1, hint/1, set_manual/2, reconnected/2,
+       nothing/0]).
 -on_load(load/0).
 
 -opaque handle() :: reference().
@@ -144,6 +151,26 @@ take(_Handle) ->
 -spec check(handle(), reference(), Db :: binary() | none) ->
           ok | {error, busy | closed}.
 check(_Handle, _Ref, _Db) ->
+    not_loaded().
+
+%% What is known of Db without asking LiteFS: the last that its stream or a
+%% check has said. It is behind for a millisecond or two, and `unknown` until
+%% something was said since the stream came or went.
+-spec position(handle(), Db :: binary()) -> position() | unknown.
+position(_Handle, _Db) ->
+    not_loaded().
+
+%% The same of all databases. For the subscriber: the next change gives a new
+%% position message.
+-spec positions(handle()) -> positions().
+positions(_Handle) ->
+    not_loaded().
+
+%% The calling process gets the position messages from now on, in the place of
+%% who had them before. What was known already gives none: read positions/1
+%% afterwards. Nobody need unsubscribe who dies.
+-spec subscribe(handle()) -> ok | {error, closed}.
+subscribe(_Handle) ->
     not_loaded().
 
 %% Look at the directory soon.
