@@ -29,6 +29,7 @@ nif_test_() ->
               {"positions do not outlive the stream", fun positions_cut/1},
               {"one hint of positions until positions/1", fun subscribe/1},
               {"another subscriber, and a dead one", fun subscribers/1},
+              {"watch_position/3", fun watch/1},
               {"a closed handle", fun closed/1},
               {"the owner is killed", fun owner_killed/1},
               {"the owner ends", fun owner_ends/1},
@@ -90,7 +91,11 @@ badarg(Dir) ->
      || {Where, Ref, Db} <- [{make_ref(), make_ref(), none},
                              {Handle, ref, none},
                              {Handle, make_ref(), undefined},
-                             {Handle, make_ref(), "app.db"}]].
+                             {Handle, make_ref(), "app.db"}]],
+    [?assertError(badarg, ?nif:watch_position(Where, Db, On))
+     || {Where, Db, On} <- [{make_ref(), <<"app.db">>, true},
+                            {Handle, none, true},
+                            {Handle, <<"app.db">>, 1}]].
 
 %% -- reading -----------------------------------------------------------------
 
@@ -312,6 +317,25 @@ one_position_hint(Handle) ->
     after 5000 -> error(no_hint)
     end.
 
+%% What it does on a mount is tested in C; a plain directory has no positions.
+watch(Dir) ->
+    {Sim, Handle} = simulated(Dir),
+    Names = [integer_to_binary(N) || N <- lists:seq(1, 16)],
+    Watch = fun(Db, On) -> ?nif:watch_position(Handle, Db, On) end,
+    [?assertEqual(ok, Watch(Name, On)) || Name <- Names, On <- [true, true]],
+    ?assertEqual({error, busy}, Watch(<<"17">>, true)),
+    ?assertEqual([ok, ok, ok], [Watch(Name, false)
+                                || Name <- [<<"17">>, <<"1">>, <<"1">>]]),
+    ?assertEqual([ok, {error, busy}],
+                 [Watch(Name, true) || Name <- [<<"17">>, <<"18">>]]),
+    ok = ?nif:subscribe(Handle),
+    ?assertEqual(ok, Watch(<<"18">>, true)),
+    ?assertEqual([ok, ok], [Watch(Name, true)
+                            || Name <- [<<>>, binary:copy(<<"x">>, 300)]]),
+    ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {7, 7}),
+    until({7, 7}, fun() -> ?nif:position(Handle, ?DB) end),
+    ok = litefs_simulator:stop(Sim).
+
 simulated(Dir) ->
     {ok, Sim} = litefs_simulator:start(#{directory => Dir, nodes => [?NODE]}),
     Handle = open_node(Sim, ?NODE),
@@ -480,6 +504,8 @@ assert_closed(Handle) ->
                  ?nif:snapshot(Handle)),
     ?assertEqual({error, closed}, ?nif:check(Handle, make_ref(), none)),
     ?assertEqual({error, closed}, ?nif:subscribe(Handle)),
+    ?assertEqual({error, closed},
+                 ?nif:watch_position(Handle, <<"app.db">>, true)),
     ?assertEqual({error, closed}, ?nif:set_manual(Handle, primary)),
     ?assertEqual([ok, ok], [?nif:hint(Handle), ?nif:reconnected(Handle, 1)]).
 

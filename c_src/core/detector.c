@@ -223,6 +223,11 @@ int detector_check(struct detector* detector, const char* db,
     return mount_source_check(atomic_load(&detector->mount), db, done, ctx);
 }
 
+int detector_watch(struct detector* detector, const char* db, bool on)
+{
+    return mount_source_watch(atomic_load(&detector->mount), db, on);
+}
+
 void detector_hint(struct detector* detector)
 {
     hint_mount(detector);

@@ -92,6 +92,76 @@ void mount_positions_check(struct mount_directory* directory,
     }
 }
 
+/* ---------------------------------------------------- watched databases */
+
+/* The stream has come or gone, and with it went what the cell knew. */
+static void plan_anew(struct mount_source* source)
+{
+    int64_t hold_ms = source->stream == STREAM_UP ? 0 : MOUNT_WATCH_MAX_MS;
+
+    if (source->epoch == source->planned_epoch) {
+        return;
+    }
+    source->planned_epoch = source->epoch;
+    mount_registry_lock();
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        source->watches[i].due_ms = clock_now_ms() + hold_ms;
+        source->watches[i].wait_ms = MOUNT_WATCH_FIRST_MS;
+    }
+    mount_registry_unlock();
+}
+
+/* When the next one is to be read, and which that is. */
+static int64_t next_watched(struct mount_source* source,
+                            char db[DB_NAME_MAX + 1])
+{
+    int64_t due_ms = SCHEDULE_NEVER;
+
+    mount_registry_lock();
+    for (int i = 0; source->watch_count > 0 && i < POSITIONS_MAX; i++) {
+        const struct mount_watch* watch = &source->watches[i];
+
+        if (watch->db[0] != '\0' && watch->due_ms < due_ms) {
+            due_ms = watch->due_ms;
+            db_name_copy(db, watch->db);
+        }
+    }
+    mount_registry_unlock();
+    return due_ms;
+}
+
+static void plan_next(struct mount_watch* watch, enum stream_state stream,
+                      const struct position* found)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (found == NULL) {
+        watch->wait_ms = SCHEDULE_SPACING_MS;
+    } else if (position_compare(found, &watch->last) != POSITION_SAME) {
+        watch->wait_ms = MOUNT_WATCH_FIRST_MS;
+        watch->last = *found;
+    }
+    watch->due_ms =
+        stream == STREAM_UP ? SCHEDULE_NEVER : now_ms + watch->wait_ms;
+    watch->wait_ms *= 2;
+    if (watch->wait_ms > MOUNT_WATCH_MAX_MS) {
+        watch->wait_ms = MOUNT_WATCH_MAX_MS;
+    }
+}
+
+/* Unless it is not watched any more. `found` is NULL where there is none. */
+static void watched_was_read(struct mount_source* source, const char* db,
+                             const struct position* found)
+{
+    mount_registry_lock();
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        if (strcmp(source->watches[i].db, db) == 0) {
+            plan_next(&source->watches[i], source->stream, found);
+        }
+    }
+    mount_registry_unlock();
+}
+
 /* ------------------------------------------------------- between checks */
 
 static void calls_begin(struct mount_source* visits)
@@ -117,6 +187,36 @@ static void calls_end(struct mount_directory* directory,
     }
 }
 
+/* When the next read is due. Each is read once at the most: what takes long
+ * must not keep the checks waiting. */
+static int64_t read_watched(struct mount_directory* directory,
+                            struct mount_source* visits)
+{
+    int64_t now_ms = clock_now_ms();
+    int64_t next_ms = SCHEDULE_NEVER;
+    char db[DB_NAME_MAX + 1];
+
+    if (directory->mount.kind != MOUNT_LITEFS) {
+        return SCHEDULE_NEVER; /* a look will tell */
+    }
+    for (struct mount_source* s = visits; s != NULL; s = s->visit_next) {
+        int64_t due_ms;
+
+        plan_anew(s);
+        while ((due_ms = next_watched(s, db)) <= now_ms) {
+            struct position position;
+            bool has;
+
+            calls_begin(visits);
+            has = read_position(directory, visits, db, &position);
+            calls_end(directory, visits);
+            watched_was_read(s, db, has ? &position : NULL);
+        }
+        next_ms = due_ms < next_ms ? due_ms : next_ms;
+    }
+    return next_ms;
+}
+
 static int64_t keep_ms(const struct mount_source* visits)
 {
     for (const struct mount_source* s = visits; s != NULL; s = s->visit_next) {
@@ -131,12 +231,17 @@ int64_t mount_positions_run(struct mount_directory* directory,
                             struct mount_source* visits)
 {
     int64_t keep = keep_ms(visits);
+    int64_t read_ms = read_watched(directory, visits);
+    int64_t close_ms = position_reader_due(&directory->reader, keep);
 
-    if (position_reader_due(&directory->reader, keep) <= clock_now_ms()) {
+    if (close_ms <= clock_now_ms()) {
         calls_begin(visits);
         position_reader_close(&directory->reader, keep);
         calls_end(directory, visits);
+        close_ms = position_reader_due(&directory->reader, keep);
     }
-    /* Nothing attached: the thread is to end, not to wait. */
-    return visits != NULL ? position_reader_due(&directory->reader, keep) : 0;
+    if (visits == NULL) {
+        return 0; /* the thread is to end, not to wait */
+    }
+    return read_ms < close_ms ? read_ms : close_ms;
 }

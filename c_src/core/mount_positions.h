@@ -14,9 +14,16 @@
 void mount_positions_check(struct mount_directory* directory,
                            struct mount_source* visits, uint64_t probe);
 
-/* Close the descriptors whose time is over: POSITION_KEEP_MS after the last
+/*
+ * Read the watched databases whose time has come, as mount_source_watch() says.
+ * The first read after the stream was lost waits for MOUNT_WATCH_MAX_MS: a
+ * LiteFS that stops hangs up and unmounts in that time, which a descriptor
+ * that is open in that moment would prevent.
+ *
+ * Close the descriptors whose time is over: POSITION_KEEP_MS after the last
  * read while all streams are up, else at once, because nothing else tells
- * that LiteFS is about to unmount. When to be called again. */
+ * that LiteFS is about to unmount. When to be called again.
+ */
 int64_t mount_positions_run(struct mount_directory* directory,
                             struct mount_source* visits);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "mount_thread.h"
 
 enum { CHECKS_MAX = 4096 };
@@ -125,6 +126,65 @@ int mount_source_check(struct mount_source* source, const char* db,
     }
     watch_wake(&source->directory->watch);
     return 0;
+}
+
+/* With the mutex: its place, or a free one, or NULL. */
+static struct mount_watch* watch_place(struct mount_source* source,
+                                       const char* db)
+{
+    struct mount_watch* free_place = NULL;
+
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        struct mount_watch* watch = &source->watches[i];
+
+        if (strcmp(watch->db, db) == 0) {
+            return watch;
+        }
+        if (watch->db[0] == '\0') {
+            free_place = watch;
+        }
+    }
+    return free_place;
+}
+
+/* With the mutex. 0 or -EAGAIN. */
+static int watch_set(struct mount_source* source, const char* db, bool on)
+{
+    struct mount_watch* watch = watch_place(source, db);
+    bool was_on = watch != NULL && watch->db[0] != '\0';
+
+    if (watch == NULL) {
+        return on ? -EAGAIN : 0;
+    }
+    if (on && !was_on) {
+        *watch = (struct mount_watch){.due_ms = clock_now_ms(),
+                                      .wait_ms = MOUNT_WATCH_FIRST_MS};
+        db_name_copy(watch->db, db);
+        source->watch_count++;
+    }
+    if (!on && was_on) {
+        watch->db[0] = '\0';
+        source->watch_count--;
+    }
+    return 0;
+}
+
+int mount_source_watch(struct mount_source* source, const char* db, bool on)
+{
+    int rv = 0;
+
+    mount_registry_lock();
+    if (db == NULL) {
+        memset(source->watches, 0, sizeof source->watches);
+        source->watch_count = 0;
+    } else if (db[0] != '\0' && strlen(db) <= DB_NAME_MAX) {
+        rv = watch_set(source, db, on);
+    }
+    mount_registry_unlock();
+    if (on) {
+        watch_wake(&source->directory->watch);
+    }
+    return rv;
 }
 
 struct mount_check* mount_checks_take(struct mount_source* source,

@@ -218,6 +218,7 @@ static int64_t plan(struct mount_directory* directory,
         struct status status;
         int64_t own;
 
+        s->epoch = status_cell_position_epoch(s->cell);
         *wake_ms = earlier(*wake_ms, tick(directory, s, &status));
         s->stream = status.stream;
         own = mount_schedule_interval(s->poll_interval_ms, &status);

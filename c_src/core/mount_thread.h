@@ -31,6 +31,16 @@ struct mount_check {
     void* ctx;
 };
 
+enum { MOUNT_WATCH_FIRST_MS = 1, MOUNT_WATCH_MAX_MS = 10 };
+
+/* A database whose position somebody waits for. */
+struct mount_watch {
+    char db[DB_NAME_MAX + 1]; /* "": a free place */
+    int64_t due_ms;           /* the next read, SCHEDULE_NEVER for none */
+    int64_t wait_ms;          /* from that one to the next */
+    struct position last;     /* what was read last */
+};
+
 struct mount_source {
     struct mount_directory* directory;
     struct status_cell* cell;
@@ -41,6 +51,8 @@ struct mount_source {
     struct mount_check* checks; /* oldest first */
     struct mount_check** checks_end;
     unsigned check_count;
+    struct mount_watch watches[POSITIONS_MAX];
+    unsigned watch_count;
     unsigned refs;
 
     /* the thread's own, while it deals with this source */
@@ -48,7 +60,9 @@ struct mount_source {
     unsigned effects;
     enum role role;
     enum stream_state stream;
-    uint64_t mark; /* of the cell, for the read that is under way */
+    uint64_t epoch;         /* of the cell's positions, not later than that */
+    uint64_t planned_epoch; /* the one that the watches are planned for */
+    uint64_t mark;          /* of the cell, for the read that is under way */
 };
 
 /* What the thread is asked to do, beside checks. */

@@ -289,6 +289,7 @@ static ErlNifFunc functions[] = {
     {"position", 2, nif_position, 0},
     {"positions", 1, nif_positions, 0},
     {"subscribe", 1, nif_subscribe, 0},
+    {"watch_position", 3, nif_watch_position, 0},
 
     {"hint", 1, nif_hint, 0},
     {"set_manual", 2, nif_set_manual, 0},

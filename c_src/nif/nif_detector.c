@@ -242,7 +242,19 @@ int nif_detector_subscribe(ErlNifEnv* env, struct nif_detector* handle)
     if (handle->open) {
         hint_target_subscribe(handle->target, &self);
         status_cell_subscribe(handle->cell);
-        rv = 0;
+        rv = detector_watch(handle->detector, NULL, false);
+    }
+    enif_mutex_unlock(handle->mutex);
+    return rv;
+}
+
+int nif_detector_watch(struct nif_detector* handle, const char* db, bool on)
+{
+    int rv = -EBADF;
+
+    enif_mutex_lock(handle->mutex);
+    if (handle->open) {
+        rv = detector_watch(handle->detector, db, on);
     }
     enif_mutex_unlock(handle->mutex);
     return rv;

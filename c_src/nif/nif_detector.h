@@ -58,12 +58,13 @@ void nif_detector_close(ErlNifEnv* env, struct nif_detector* handle);
 int nif_detector_check(ErlNifEnv* env, struct nif_detector* handle,
                        const char* db, ERL_NIF_TERM ref);
 
-/* The caller gets {ecto_litefs_position, Handle} when a position has changed.
- * 0, or -EBADF where the handle is closed. */
+/* The caller gets {ecto_litefs_position, Handle} when a position has changed,
+ * and watches nothing yet. 0, or -EBADF where the handle is closed. */
 int nif_detector_subscribe(ErlNifEnv* env, struct nif_detector* handle);
 
 /* What detector.h says; -EBADF where the handle is closed. */
 int nif_detector_hint(struct nif_detector* handle);
+int nif_detector_watch(struct nif_detector* handle, const char* db, bool on);
 int nif_detector_set_manual(struct nif_detector* handle, enum manual_role role);
 int nif_detector_reconnected(struct nif_detector* handle, uint64_t epoch);
 

@@ -1,5 +1,6 @@
 #include "nif_position.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "nif_detector.h"
@@ -85,4 +86,27 @@ ERL_NIF_TERM nif_subscribe(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv)
     return nif_detector_subscribe(env, handle) == 0
                ? am_ok
                : terms_error(env, am_closed);
+}
+
+ERL_NIF_TERM nif_watch_position(ErlNifEnv* env, int argc,
+                                const ERL_NIF_TERM* argv)
+{
+    struct nif_detector* handle;
+    char db[DB_NAME_MAX + 1];
+    bool on;
+
+    (void)argc;
+    if (!nif_detector_get(env, argv[0], &handle) ||
+        !nif_position_get_db(env, argv[1], db) ||
+        !terms_get_bool(argv[2], &on)) {
+        return enif_make_badarg(env);
+    }
+    switch (nif_detector_watch(handle, db, on)) {
+    case 0:
+        return am_ok;
+    case -EBADF:
+        return terms_error(env, am_closed);
+    default: /* too many are watched */
+        return terms_error(env, am_busy);
+    }
 }

@@ -25,5 +25,7 @@ ERL_NIF_TERM nif_position_map(ErlNifEnv* env,
 ERL_NIF_TERM nif_position(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv);
 ERL_NIF_TERM nif_positions(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv);
 ERL_NIF_TERM nif_subscribe(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv);
+ERL_NIF_TERM nif_watch_position(ErlNifEnv* env, int argc,
+                                const ERL_NIF_TERM* argv);
 
 #endif

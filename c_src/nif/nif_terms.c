@@ -157,7 +157,7 @@ static bool get_url(ErlNifEnv* env, ERL_NIF_TERM term, ErlNifBinary* url)
     return enif_inspect_binary(env, term, url);
 }
 
-static bool get_bool(ERL_NIF_TERM term, bool* value)
+bool terms_get_bool(ERL_NIF_TERM term, bool* value)
 {
     *value = term == am_true;
     return term == am_true || term == am_false;
@@ -177,7 +177,7 @@ bool terms_get_options(ErlNifEnv* env, ERL_NIF_TERM map,
            enif_get_map_value(env, map, am_mount, &value) &&
            get_mode(value, &options->mode) &&
            enif_get_map_value(env, map, am_litefs_seen, &value) &&
-           get_bool(value, &options->litefs_seen);
+           terms_get_bool(value, &options->litefs_seen);
 }
 
 bool terms_get_manual(ERL_NIF_TERM term, enum manual_role* role)

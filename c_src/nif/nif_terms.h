@@ -40,6 +40,7 @@ struct open_options {
 
 bool terms_get_options(ErlNifEnv* env, ERL_NIF_TERM map,
                        struct open_options* options);
+bool terms_get_bool(ERL_NIF_TERM term, bool* value);
 bool terms_get_manual(ERL_NIF_TERM term, enum manual_role* role);
 
 ERL_NIF_TERM terms_role(enum role role);

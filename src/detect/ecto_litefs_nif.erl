@@ -23,6 +23,7 @@
 -export([position/2]).
 -export([positions/1]).
 -export([subscribe/1]).
+-export([watch_position/3]).
 -export([hint/1]).
 -export([set_manual/2]).
 -export([reconnected/2]).
@@ -36,8 +37,8 @@
 -export_type([position/0]).
 
 -nifs([open/1, close/1, role/1, snapshot/1, take/1, check/3, position/2,
-       positions/1, subscribe/1, hint/1, set_manual/2, reconnected/2,
-       nothing/0]).
+       positions/1, subscribe/1, watch_position/3, hint/1, set_manual/2,
+       reconnected/2, nothing/0]).
 -on_load(load/0).
 
 -opaque handle() :: reference().
@@ -168,9 +169,18 @@ positions(_Handle) ->
 
 %% The calling process gets the position messages from now on, in the place of
 %% who had them before. What was known already gives none: read positions/1
-%% afterwards. Nobody need unsubscribe who dies.
+%% afterwards. Nothing is watched yet. Nobody need unsubscribe who dies.
 -spec subscribe(handle()) -> ok | {error, closed}.
 subscribe(_Handle) ->
+    not_loaded().
+
+%% Somebody waits for the position of Db, or nobody does any more; the last
+%% word counts. Then what the stream does not tell is read from LiteFS: once
+%% now and after each reconnect, and every 1 to 10 ms while the stream is not
+%% up. `busy`: 16 databases are watched already.
+-spec watch_position(handle(), Db :: binary(), boolean()) ->
+          ok | {error, busy | closed}.
+watch_position(_Handle, _Db, _On) ->
     not_loaded().
 
 %% Look at the directory soon.

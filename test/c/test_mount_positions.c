@@ -475,6 +475,257 @@ START_TEST(a_thread_that_hangs_in_its_last_close_is_used_again)
 }
 END_TEST
 
+/* ------------------------------------------------------------ watches */
+
+static void watch(const char* db, bool on)
+{
+    ck_assert_int_eq(mount_source_watch(source, db, on), 0);
+}
+
+static bool cell_knows_app(int wanted)
+{
+    return cell_knows("app.db") == (uint64_t)wanted;
+}
+
+static bool reads_are(int wanted)
+{
+    return fault_count(CALL_POSITION_READ) >= (unsigned)wanted;
+}
+
+static int reads(void)
+{
+    return (int)fault_count(CALL_POSITION_READ);
+}
+
+static void let_pass(int64_t ms)
+{
+    nanosleep(
+        &(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000},
+        NULL);
+}
+
+START_TEST(a_watch_begins_with_a_read_and_leaves_the_rest_to_the_stream)
+{
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    fuse_stub_set_position(&stub, "app.db", EIGHT);
+    watch("app.db", true);
+    let_pass(50);
+    ck_assert_int_eq(reads(), 1);
+    ck_assert(eventually(open_files_are, 0));
+    watch("app.db", false);
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 8));
+    ck_assert_int_eq(reads(), 2);
+    detach();
+}
+END_TEST
+
+/* What happened meanwhile is in no event. */
+START_TEST(a_watched_database_is_read_when_the_stream_comes_back)
+{
+    int before;
+
+    watch("app.db", true);
+    watch("other", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    stream(INPUT_STREAM_DOWN);
+    ck_assert(eventually(cell_knows_app, 7));
+    watch("app.db", false);
+    fuse_stub_set_position(&stub, "app.db", EIGHT);
+    watch("app.db", true);
+    stream(INPUT_STREAM_PRIMARY);
+    ck_assert(eventually(cell_knows_app, 8));
+    let_pass(20);
+    before = reads();
+    let_pass(50);
+    ck_assert_int_eq(reads(), before);
+    detach();
+}
+END_TEST
+
+START_TEST(while_the_stream_is_down_a_watched_database_is_polled)
+{
+    int before;
+
+    stream(INPUT_STREAM_DOWN);
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    fuse_stub_set_position(&stub, "app.db", EIGHT);
+    ck_assert(eventually(cell_knows_app, 8));
+    before = reads();
+    let_pass(300);
+    /* A busy machine makes it fewer; 1, 2, 4, 8, and then every 10 ms. */
+    ck_assert_int_le(reads(), before + 5 + 30);
+    ck_assert_int_ge(reads(), before + 3);
+    watch("app.db", false);
+    ck_assert_uint_eq(check_now(NULL), 0);
+    before = reads();
+    let_pass(50);
+    ck_assert_int_eq(reads(), before);
+    ck_assert(eventually(open_files_are, 0));
+    detach();
+}
+END_TEST
+
+START_TEST(a_stream_that_was_lost_just_now_gives_litefs_time_to_unmount)
+{
+    int64_t lost;
+    int before;
+
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    before = reads();
+    lost = clock_now_ms();
+    stream(INPUT_STREAM_DOWN);
+    ck_assert(eventually(reads_are, before + 1));
+    ck_assert_int_ge(clock_now_ms() - lost, MOUNT_WATCH_MAX_MS - 1);
+    detach();
+}
+END_TEST
+
+/* Also later, in between two reads. */
+START_TEST(polls_leave_litefs_room_to_unmount)
+{
+    int64_t end = clock_now_ms() + LIMIT_MS;
+
+    stream(INPUT_STREAM_DOWN);
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    while (umount(directory.directory) != 0) {
+        ck_assert_int_lt(clock_now_ms(), end);
+        let_pass(1);
+    }
+    ck_assert(eventually(mount_kind_is, MOUNT_PLAIN));
+    detach();
+}
+END_TEST
+
+/* A LOOKUP may meet a lease change inside LiteFS. */
+START_TEST(a_watched_database_that_is_missing_is_looked_up_now_and_then)
+{
+    unsigned before;
+
+    stream(INPUT_STREAM_DOWN);
+    watch("missing", true);
+    before = fault_count(CALL_POSITION_OPEN);
+    let_pass(500);
+    ck_assert_uint_le(fault_count(CALL_POSITION_OPEN), before + 11);
+    fuse_stub_set_position(&stub, "missing", SEVEN);
+    while (cell_knows("missing") != 7) {
+        let_pass(1);
+    }
+    detach();
+}
+END_TEST
+
+START_TEST(a_dead_litefs_is_not_polled_and_its_successor_is)
+{
+    int before;
+
+    stream(INPUT_STREAM_DOWN);
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    fuse_stub_die(&stub);
+    ck_assert(eventually(mount_kind_is, MOUNT_DEAD));
+    before = reads();
+    let_pass(50);
+    ck_assert_int_eq(reads(), before);
+    ck_assert_int_eq(umount(directory.directory), 0);
+    fuse_stub_start(&stub, directory.directory, "litefs");
+    fuse_stub_set_position(&stub, "app.db", EIGHT);
+    ck_assert(eventually(cell_knows_app, 8));
+    detach();
+}
+END_TEST
+
+START_TEST(a_poll_that_hangs_is_noticed_as_a_look_is)
+{
+    stream(INPUT_STREAM_DOWN);
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    fuse_stub_freeze_positions(&stub, true);
+    ck_assert(eventually(mount_kind_is, MOUNT_TIMEOUT));
+    ck_assert_int_eq(status_cell_role(cell.cell), ROLE_UNKNOWN);
+    watch("app.db", false); /* it waits for nobody */
+    fuse_stub_freeze_positions(&stub, false);
+    ck_assert(eventually(mount_kind_is, MOUNT_LITEFS));
+    detach();
+}
+END_TEST
+
+START_TEST(not_too_many_are_watched)
+{
+    char db[DB_NAME_MAX + 2] = {0};
+
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        snprintf(db, sizeof db, "%d", i);
+        watch(db, true);
+        watch(db, true);
+    }
+    ck_assert_int_eq(mount_source_watch(source, "app.db", true), -EAGAIN);
+    watch("app.db", false);
+    watch("0", false);
+    watch("0", false);
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    watch(NULL, false);
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        snprintf(db, sizeof db, "x%d", i);
+        watch(db, true);
+    }
+    memset(db, 'x', DB_NAME_MAX + 1);
+    watch(db, true); /* of which there is no position to wait for */
+    watch("", true);
+    detach();
+}
+END_TEST
+
+/* Whoever watches, all cells of the directory hear of it. */
+START_TEST(what_one_watches_all_get_to_know)
+{
+    struct cell_fixture other;
+    struct mount_source* of_other;
+    struct position position;
+
+    attach(&other, &of_other);
+    ck_assert_int_ge(cell_wait(&other, reconnect_is, true, LIMIT_MS), 0);
+    watch("app.db", true);
+    ck_assert(eventually(cell_knows_app, 7));
+    while (!status_cell_position(other.cell, "app.db", &position)) {
+        let_pass(1);
+    }
+    ck_assert_uint_eq(position.txid, 7);
+    mount_source_detach(of_other);
+    status_cell_unref(other.cell);
+    ck_assert(cell_wait_freed(&other, LIMIT_MS));
+    detach();
+}
+END_TEST
+
+static TCase* watch_tests(void)
+{
+    TCase* tcase = tcase_create("watches");
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(
+        tcase, a_watch_begins_with_a_read_and_leaves_the_rest_to_the_stream);
+    tcase_add_test(tcase,
+                   a_watched_database_is_read_when_the_stream_comes_back);
+    tcase_add_test(tcase,
+                   while_the_stream_is_down_a_watched_database_is_polled);
+    tcase_add_test(
+        tcase, a_stream_that_was_lost_just_now_gives_litefs_time_to_unmount);
+    tcase_add_test(tcase, polls_leave_litefs_room_to_unmount);
+    tcase_add_test(
+        tcase, a_watched_database_that_is_missing_is_looked_up_now_and_then);
+    tcase_add_test(tcase, a_dead_litefs_is_not_polled_and_its_successor_is);
+    tcase_add_test(tcase, a_poll_that_hangs_is_noticed_as_a_look_is);
+    tcase_add_test(tcase, not_too_many_are_watched);
+    tcase_add_test(tcase, what_one_watches_all_get_to_know);
+    return tcase;
+}
+
 static TCase* check_tests(void)
 {
     TCase* tcase = tcase_create("checks");
@@ -520,5 +771,6 @@ Suite* suite_mount_positions(void)
     }
     suite_add_tcase(suite, check_tests());
     suite_add_tcase(suite, descriptor_tests());
+    suite_add_tcase(suite, watch_tests());
     return suite;
 }
