@@ -5,6 +5,8 @@
 
 #include "clock.h"
 
+enum { POLL_FIRST_MS = 1, POLL_MAX_MS = 10 };
+
 /* -------------------------------------------------------------- reading */
 
 /* What it finds goes into the cells, too. False where there is nothing. */
@@ -97,7 +99,7 @@ void mount_positions_check(struct mount_directory* directory,
 /* The stream has come or gone, and with it went what the cell knew. */
 static void plan_anew(struct mount_source* source)
 {
-    int64_t hold_ms = source->stream == STREAM_UP ? 0 : MOUNT_WATCH_MAX_MS;
+    int64_t hold_ms = source->stream == STREAM_UP ? 0 : SCHEDULE_SPACING_MS;
 
     if (source->epoch == source->planned_epoch) {
         return;
@@ -106,7 +108,7 @@ static void plan_anew(struct mount_source* source)
     mount_registry_lock();
     for (int i = 0; i < POSITIONS_MAX; i++) {
         source->watches[i].due_ms = clock_now_ms() + hold_ms;
-        source->watches[i].wait_ms = MOUNT_WATCH_FIRST_MS;
+        source->watches[i].wait_ms = 0;
     }
     mount_registry_unlock();
 }
@@ -130,23 +132,38 @@ static int64_t next_watched(struct mount_source* source,
     return due_ms;
 }
 
-static void plan_next(struct mount_watch* watch, enum stream_state stream,
-                      const struct position* found)
+static int64_t at_most(int64_t a, int64_t b)
 {
-    int64_t now_ms = clock_now_ms();
+    return a < b ? a : b;
+}
+
+/* To find no position may have cost a LOOKUP, so then the waits are those of a
+ * look; but it is tried again even while the stream is up, because what came
+ * before that is in no event. */
+static int64_t next_wait(const struct mount_watch* watch, bool is_up,
+                         const struct position* found)
+{
+    int64_t twice_ms = 2 * watch->wait_ms;
 
     if (found == NULL) {
-        watch->wait_ms = SCHEDULE_SPACING_MS;
-    } else if (position_compare(found, &watch->last) != POSITION_SAME) {
-        watch->wait_ms = MOUNT_WATCH_FIRST_MS;
-        watch->last = *found;
+        return twice_ms < SCHEDULE_SPACING_MS || !is_up
+                   ? SCHEDULE_SPACING_MS
+                   : at_most(twice_ms, SCHEDULE_DOWN_MS);
     }
-    watch->due_ms =
-        stream == STREAM_UP ? SCHEDULE_NEVER : now_ms + watch->wait_ms;
-    watch->wait_ms *= 2;
-    if (watch->wait_ms > MOUNT_WATCH_MAX_MS) {
-        watch->wait_ms = MOUNT_WATCH_MAX_MS;
+    if (twice_ms == 0 ||
+        position_compare(found, &watch->last) != POSITION_SAME) {
+        return POLL_FIRST_MS;
     }
+    return at_most(twice_ms, POLL_MAX_MS);
+}
+
+static void plan_next(struct mount_watch* watch, bool is_up,
+                      const struct position* found)
+{
+    watch->wait_ms = next_wait(watch, is_up, found);
+    watch->due_ms = is_up && found != NULL ? SCHEDULE_NEVER
+                                           : clock_now_ms() + watch->wait_ms;
+    watch->last = found != NULL ? *found : watch->last;
 }
 
 /* Unless it is not watched any more. `found` is NULL where there is none. */
@@ -156,7 +173,7 @@ static void watched_was_read(struct mount_source* source, const char* db,
     mount_registry_lock();
     for (int i = 0; i < POSITIONS_MAX; i++) {
         if (strcmp(source->watches[i].db, db) == 0) {
-            plan_next(&source->watches[i], source->stream, found);
+            plan_next(&source->watches[i], source->stream == STREAM_UP, found);
         }
     }
     mount_registry_unlock();

@@ -16,9 +16,9 @@ void mount_positions_check(struct mount_directory* directory,
 
 /*
  * Read the watched databases whose time has come, as mount_source_watch() says.
- * The first read after the stream was lost waits for MOUNT_WATCH_MAX_MS: a
- * LiteFS that stops hangs up and unmounts in that time, which a descriptor
- * that is open in that moment would prevent.
+ * The first read after the stream was lost waits for SCHEDULE_SPACING_MS, as
+ * a look does: a LiteFS that stops hangs up and unmounts in that time, which a
+ * descriptor that is open in that moment would prevent.
  *
  * Close the descriptors whose time is over: POSITION_KEEP_MS after the last
  * read while all streams are up, else at once, because nothing else tells

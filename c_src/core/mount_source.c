@@ -157,8 +157,7 @@ static int watch_set(struct mount_source* source, const char* db, bool on)
         return on ? -EAGAIN : 0;
     }
     if (on && !was_on) {
-        *watch = (struct mount_watch){.due_ms = clock_now_ms(),
-                                      .wait_ms = MOUNT_WATCH_FIRST_MS};
+        *watch = (struct mount_watch){.due_ms = clock_now_ms()};
         db_name_copy(watch->db, db);
         source->watch_count++;
     }

@@ -66,9 +66,11 @@ int mount_source_check(struct mount_source* source, const char* db,
  * Somebody waits for the position of `db` (copied), or nobody does any more.
  * Said twice is said once; NULL takes all back. A watched database is read at
  * once and after each time that the stream came, for what its events do not
- * tell; and while the stream is not up every 1, 2, 4, 8, 10 ms, anew from 1
- * when it has moved. What is read goes into the cell. 0, or -EAGAIN when
- * POSITIONS_MAX are watched already.
+ * tell; and while the stream is not up after 1, 2, 4, 8 and then every 10 ms,
+ * anew from 1 when it has moved. One without a readable position is tried
+ * again every 50 ms, and while the stream is up after 50, 100, ..., 1000. What
+ * is read goes into the cell. 0, or -EAGAIN when POSITIONS_MAX are watched
+ * already.
  */
 int mount_source_watch(struct mount_source* source, const char* db, bool on);
 

@@ -76,7 +76,7 @@ static void look(struct mount_directory* directory, bool whole,
     bool changed = mount_identify(&directory->mount, sample);
 
     if (changed) {
-        position_reader_close(&directory->reader, 0);
+        position_reader_forget(&directory->reader);
     }
     if (!whole && !changed && absence_is_known(directory, sample)) {
         sample->primary_file = PRIMARY_FILE_ABSENT;
@@ -251,7 +251,7 @@ static void wait_until(struct mount_directory* directory, int64_t wake_ms)
     unsigned events = watch_wait(&directory->watch, timeout_ms);
 
     if (events & WATCH_UNMOUNTED) {
-        position_reader_close(&directory->reader, 0);
+        position_reader_forget(&directory->reader);
         mount_forget(&directory->mount);
     }
     if (events & (WATCH_FILE | WATCH_UNMOUNTED | WATCH_MOUNTS)) {

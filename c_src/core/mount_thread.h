@@ -31,13 +31,11 @@ struct mount_check {
     void* ctx;
 };
 
-enum { MOUNT_WATCH_FIRST_MS = 1, MOUNT_WATCH_MAX_MS = 10 };
-
 /* A database whose position somebody waits for. */
 struct mount_watch {
     char db[DB_NAME_MAX + 1]; /* "": a free place */
     int64_t due_ms;           /* the next read, SCHEDULE_NEVER for none */
-    int64_t wait_ms;          /* from that one to the next */
+    int64_t wait_ms;          /* from the last one to that */
     struct position last;     /* what was read last */
 };
 

@@ -132,7 +132,7 @@ int position_reader_read(struct position_reader* reader, const char* directory,
         rv = read_fresh(file, directory, db, position);
     }
     if (is_dead(rv)) {
-        position_reader_close(reader, 0);
+        position_reader_forget(reader);
     }
     return rv;
 }
@@ -167,5 +167,12 @@ void position_reader_close(struct position_reader* reader, int64_t keep_ms)
         if (is_open(file) && file->used_ms + keep_ms <= now_ms) {
             file_close(file);
         }
+    }
+}
+
+void position_reader_forget(struct position_reader* reader)
+{
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        file_close(&reader->files[i]);
     }
 }

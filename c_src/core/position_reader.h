@@ -51,4 +51,8 @@ int64_t position_reader_due(const struct position_reader* reader,
 /* Close those that were not used for `keep_ms`; 0 closes all. */
 void position_reader_close(struct position_reader* reader, int64_t keep_ms);
 
+/* Another mount, or none: nothing is open and nothing is known to be missing
+ * any more. */
+void position_reader_forget(struct position_reader* reader);
+
 #endif

@@ -579,7 +579,44 @@ START_TEST(a_stream_that_was_lost_just_now_gives_litefs_time_to_unmount)
     lost = clock_now_ms();
     stream(INPUT_STREAM_DOWN);
     ck_assert(eventually(reads_are, before + 1));
-    ck_assert_int_ge(clock_now_ms() - lost, MOUNT_WATCH_MAX_MS - 1);
+    ck_assert_int_ge(clock_now_ms() - lost, SCHEDULE_SPACING_MS - 1);
+    detach();
+}
+END_TEST
+
+/* No event may ever tell of it: that of its last change was missed. */
+START_TEST(where_the_read_failed_it_is_tried_again_also_while_the_stream_is_up)
+{
+    unsigned before;
+
+    watch("late", true);
+    let_pass(300);
+    before = fault_count(CALL_POSITION_OPEN);
+    ck_assert_uint_ge(before, 1);
+    ck_assert_uint_le(before, 5);
+    fuse_stub_set_position(&stub, "late", SEVEN);
+    while (cell_knows("late") != 7) {
+        let_pass(1);
+    }
+    let_pass(50);
+    ck_assert_int_eq(reads(), 1);
+    detach();
+}
+END_TEST
+
+/* What was missing before it was mounted is not missing for that. */
+START_TEST(another_mount_is_asked_at_once)
+{
+    ck_assert_uint_eq(check_now("late"), 0);
+    ck_assert_int_eq(umount(directory.directory), 0);
+    fuse_stub_die(&stub);
+    fuse_stub_start(&stub, directory.directory, "litefs");
+    fuse_stub_set_position(&stub, "late", SEVEN);
+    while (!mount_kind_is(MOUNT_LITEFS)) {
+        let_pass(1);
+    }
+    reconnect();
+    ck_assert_uint_eq(check_now("late"), 7);
     detach();
 }
 END_TEST
@@ -716,6 +753,10 @@ static TCase* watch_tests(void)
                    while_the_stream_is_down_a_watched_database_is_polled);
     tcase_add_test(
         tcase, a_stream_that_was_lost_just_now_gives_litefs_time_to_unmount);
+    tcase_add_test(
+        tcase,
+        where_the_read_failed_it_is_tried_again_also_while_the_stream_is_up);
+    tcase_add_test(tcase, another_mount_is_asked_at_once);
     tcase_add_test(tcase, polls_leave_litefs_room_to_unmount);
     tcase_add_test(
         tcase, a_watched_database_that_is_missing_is_looked_up_now_and_then);
