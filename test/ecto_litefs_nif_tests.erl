@@ -22,9 +22,14 @@ nif_test_() ->
               {"set_manual/2", fun manual/1},
               {"set_manual/2 hints the owner", fun manual_hint/1},
               {"set_manual/2 where LiteFS was seen", fun manual_managed/1},
-              {"check/2 looks again", fun check/1},
-              {"check/2 is answered when the handle closes", fun check_close/1},
+              {"check/3 looks again", fun check/1},
+              {"check/3 is answered when the handle closes", fun check_close/1},
               {"the event stream", fun stream/1},
+              {"positions of the event stream", fun positions/1},
+              {"positions do not outlive the stream", fun positions_cut/1},
+              {"one hint of positions until positions/1", fun subscribe/1},
+              {"another subscriber, and a dead one", fun subscribers/1},
+              {"watch_position/3", fun watch/1},
               {"a closed handle", fun closed/1},
               {"the owner is killed", fun owner_killed/1},
               {"the owner ends", fun owner_ends/1},
@@ -72,14 +77,25 @@ badarg(Dir) ->
     Handle = open(Dir),
     Others = [make_ref(), self(), <<>>, {Handle}],
     [?assertError(badarg, ?nif:Function(Other))
-     || Function <- [close, role, snapshot, take, hint], Other <- Others],
+     || Function <- [close, role, snapshot, take, positions, subscribe, hint],
+        Other <- Others],
     [?assertError(badarg, ?nif:Function(make_ref(), Argument))
-     || {Function, Argument} <- [{check, make_ref()}, {set_manual, primary},
-                                 {reconnected, 0}]],
+     || {Function, Argument} <- [{position, <<"app.db">>},
+                                 {set_manual, primary}, {reconnected, 0}]],
     [?assertError(badarg, ?nif:Function(Handle, Argument))
-     || {Function, Argument} <- [{check, ref}, {set_manual, unknown},
+     || {Function, Argument} <- [{position, none}, {position, "app.db"},
+                                 {set_manual, unknown},
                                  {set_manual, "primary"}, {reconnected, -1},
-                                 {reconnected, 1 bsl 64}, {reconnected, x}]].
+                                 {reconnected, 1 bsl 64}, {reconnected, x}]],
+    [?assertError(badarg, ?nif:check(Where, Ref, Db))
+     || {Where, Ref, Db} <- [{make_ref(), make_ref(), none},
+                             {Handle, ref, none},
+                             {Handle, make_ref(), undefined},
+                             {Handle, make_ref(), "app.db"}]],
+    [?assertError(badarg, ?nif:watch_position(Where, Db, On))
+     || {Where, Db, On} <- [{make_ref(), <<"app.db">>, true},
+                            {Handle, none, true},
+                            {Handle, <<"app.db">>, 1}]].
 
 %% -- reading -----------------------------------------------------------------
 
@@ -169,15 +185,24 @@ check_close(Dir) ->
     [begin
          Handle = open(Dir),
          Refs = [make_ref() || _ <- lists:seq(1, 20)],
-         [ok = ?nif:check(Handle, Ref) || Ref <- Refs],
+         [ok = ?nif:check(Handle, Ref, Db)
+          || {Ref, Db} <- lists:zip(Refs, dbs(length(Refs)))],
          ok = ?nif:close(Handle),
          [receive
-              {ecto_litefs_check, Ref, Role} ->
+              {ecto_litefs_check, Ref, Role, none} ->
                   ?assert(lists:member(Role, [unknown, not_litefs]))
           after 5000 -> error({no_answer, Ref})
           end || Ref <- Refs]
      end || _ <- lists:seq(1, 20)],
-    ?assertEqual([], [M || {ecto_litefs_check, _, _} = M <- mailbox()]).
+    ?assertEqual([], [M || {ecto_litefs_check, _, _, _} = M <- mailbox()]).
+
+%% Names that can be none have no position either.
+dbs(Count) ->
+    lists:sublist(lists:append(
+                    lists:duplicate(Count, [none, <<"app.db">>, <<>>,
+                                            <<"../x">>, <<"a", 0>>,
+                                            binary:copy(<<"x">>, 300)])),
+                  Count).
 
 stream(Dir) ->
     {ok, Sim} = litefs_simulator:start(
@@ -192,6 +217,130 @@ stream(Dir) ->
     until([down, up], fun() -> [stream_of(Handle) || Handle <- Handles] end),
     until(primary, fun() -> ?nif:role(lists:last(Handles)) end),
     ok = litefs_simulator:stop(Sim).
+
+%% -- positions ---------------------------------------------------------------
+
+-define(DB, <<"app.db">>).
+-define(NODE, <<"node-1">>).
+
+%% A 64-bit checksum is no small integer.
+positions(Dir) ->
+    {Sim, Handle} = simulated(Dir),
+    Unknown = [<<"other.db">>, <<>>, <<"../x">>, <<"a", 0>>,
+               binary:copy(<<"x">>, 127), binary:copy(<<"x">>, 300)],
+    ?assertEqual({unknown, #{}},
+                 {?nif:position(Handle, ?DB), ?nif:positions(Handle)}),
+    [begin
+         ok = litefs_simulator:tx(Sim, ?NODE, Db, Position),
+         until(Position, fun() -> ?nif:position(Handle, Db) end)
+     end || {Db, Position} <- [{?DB, {1, 16#ffffffffffffffff}},
+                               {<<"b.db">>, {16#7fffffffffffffff, 0}},
+                               {?DB, {3, 8}}, {?DB, {2, 9}}]],
+    ?assertEqual([unknown || _ <- Unknown],
+                 [?nif:position(Handle, Db) || Db <- Unknown]),
+    All = #{?DB => {2, 9}, <<"b.db">> => {16#7fffffffffffffff, 0}},
+    ?assertEqual(All, ?nif:positions(Handle)),
+    ?assertMatch(#{positions := All}, ?nif:snapshot(Handle)),
+    ok = ?nif:close(Handle),
+    ?assertEqual({unknown, #{}},
+                 {?nif:position(Handle, ?DB), ?nif:positions(Handle)}),
+    ok = litefs_simulator:stop(Sim).
+
+positions_cut(Dir) ->
+    {Sim, Handle} = simulated(Dir),
+    ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {7, 7}),
+    until({7, 7}, fun() -> ?nif:position(Handle, ?DB) end),
+    ok = litefs_simulator:stop_node(Sim, ?NODE),
+    until({down, unknown}, fun() -> {stream_of(Handle),
+                                     ?nif:position(Handle, ?DB)} end),
+    ok = litefs_simulator:start_node(Sim, ?NODE),
+    until(up, fun() -> stream_of(Handle) end),
+    ?assertEqual(unknown, ?nif:position(Handle, ?DB)),
+    ok = litefs_simulator:stop(Sim).
+
+subscribe(Dir) ->
+    {Sim, Handle} = simulated(Dir),
+    Tx = fun(TxId) ->
+                 ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {TxId, 0}),
+                 until({TxId, 0}, fun() -> ?nif:position(Handle, ?DB) end)
+         end,
+    _ = [Tx(TxId) || TxId <- [1, 2]],
+    ok = ?nif:subscribe(Handle),
+    _ = ?nif:take(Handle),
+    _ = mailbox(),
+    _ = [Tx(TxId) || TxId <- [3, 4, 5]],
+    one_position_hint(Handle),
+    ?assertEqual(#{?DB => {5, 0}}, ?nif:positions(Handle)),
+    Tx(6),
+    one_position_hint(Handle),
+    ?assertMatch(#{positions := #{?DB := {6, 0}}}, ?nif:snapshot(Handle)),
+    Tx(7),
+    ?assertEqual([], mailbox()),
+    ok = ?nif:close(Handle),
+    ?assertEqual({error, closed}, ?nif:subscribe(Handle)),
+    ok = litefs_simulator:stop(Sim).
+
+subscribers(Dir) ->
+    {Sim, Handle} = simulated(Dir),
+    Tx = fun(TxId) ->
+                 ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {TxId, 0}),
+                 until({TxId, 0}, fun() -> ?nif:position(Handle, ?DB) end)
+         end,
+    ok = ?nif:subscribe(Handle),
+    _ = ?nif:take(Handle),
+    _ = mailbox(),
+    Self = self(),
+    Other = spawn_link(fun() ->
+                               ok = ?nif:subscribe(Handle),
+                               Self ! {self(), subscribed},
+                               receive Hint -> Self ! {self(), Hint} end
+                       end),
+    receive {Other, subscribed} -> ok end,
+    Tx(1),
+    receive
+        {Other, Hint} -> ?assertEqual({ecto_litefs_position, Handle}, Hint)
+    after 5000 -> error(no_hint)
+    end,
+    until(false, fun() -> is_process_alive(Other) end),
+    _ = ?nif:positions(Handle), % as if it were about to look
+    _ = [Tx(TxId) || TxId <- [2, 3]],
+    ?assertEqual([], mailbox()),
+    ok = ?nif:subscribe(Handle),
+    Tx(4),
+    one_position_hint(Handle),
+    ok = litefs_simulator:stop(Sim).
+
+%% It is sent a moment after the position is there.
+one_position_hint(Handle) ->
+    receive
+        {ecto_litefs_position, Handle} -> ?assertEqual([], mailbox())
+    after 5000 -> error(no_hint)
+    end.
+
+%% What it does on a mount is tested in C; a plain directory has no positions.
+watch(Dir) ->
+    {Sim, Handle} = simulated(Dir),
+    Names = [integer_to_binary(N) || N <- lists:seq(1, 16)],
+    Watch = fun(Db, On) -> ?nif:watch_position(Handle, Db, On) end,
+    [?assertEqual(ok, Watch(Name, On)) || Name <- Names, On <- [true, true]],
+    ?assertEqual({error, busy}, Watch(<<"17">>, true)),
+    ?assertEqual([ok, ok, ok], [Watch(Name, false)
+                                || Name <- [<<"17">>, <<"1">>, <<"1">>]]),
+    ?assertEqual([ok, {error, busy}],
+                 [Watch(Name, true) || Name <- [<<"17">>, <<"18">>]]),
+    ok = ?nif:subscribe(Handle),
+    ?assertEqual(ok, Watch(<<"18">>, true)),
+    ?assertEqual([ok, ok], [Watch(Name, true)
+                            || Name <- [<<>>, binary:copy(<<"x">>, 300)]]),
+    ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {7, 7}),
+    until({7, 7}, fun() -> ?nif:position(Handle, ?DB) end),
+    ok = litefs_simulator:stop(Sim).
+
+simulated(Dir) ->
+    {ok, Sim} = litefs_simulator:start(#{directory => Dir, nodes => [?NODE]}),
+    Handle = open_node(Sim, ?NODE),
+    until(primary, fun() -> ?nif:role(Handle) end),
+    {Sim, Handle}.
 
 %% -- the end of a handle -----------------------------------------------------
 
@@ -343,9 +492,9 @@ stream_of(Handle) ->
 
 ask(Handle) ->
     Ref = make_ref(),
-    ok = ?nif:check(Handle, Ref),
+    ok = ?nif:check(Handle, Ref, <<"app.db">>),
     receive
-        {ecto_litefs_check, Ref, Role} -> Role
+        {ecto_litefs_check, Ref, Role, none} -> Role
     after 5000 -> error(no_answer)
     end.
 
@@ -353,7 +502,10 @@ assert_closed(Handle) ->
     ?assertEqual(unknown, ?nif:role(Handle)),
     ?assertMatch(#{role := unknown, source := none, hostname := <<>>},
                  ?nif:snapshot(Handle)),
-    ?assertEqual({error, closed}, ?nif:check(Handle, make_ref())),
+    ?assertEqual({error, closed}, ?nif:check(Handle, make_ref(), none)),
+    ?assertEqual({error, closed}, ?nif:subscribe(Handle)),
+    ?assertEqual({error, closed},
+                 ?nif:watch_position(Handle, <<"app.db">>, true)),
     ?assertEqual({error, closed}, ?nif:set_manual(Handle, primary)),
     ?assertEqual([ok, ok], [?nif:hint(Handle), ?nif:reconnected(Handle, 1)]).
 

@@ -37,6 +37,15 @@ static void owner_changed(void* ctx)
     }
 }
 
+static void owner_moved(void* ctx)
+{
+    struct owner* owner = ctx;
+
+    if (owner->hooks.moved != NULL) {
+        owner->hooks.moved(owner->hooks.ctx);
+    }
+}
+
 static void owner_free(void* ctx)
 {
     struct owner* owner = ctx;
@@ -65,8 +74,10 @@ static int cell_open(const struct detector_config* config, struct owner* owner,
         .grace_ms = GRACE_MS,
         .probe_timeout_ms = PROBE_TIMEOUT_MS,
     };
-    struct status_cell_hooks hooks = {
-        .changed = owner_changed, .free = owner_free, .ctx = owner};
+    struct status_cell_hooks hooks = {.changed = owner_changed,
+                                      .moved = owner_moved,
+                                      .free = owner_free,
+                                      .ctx = owner};
 
     return status_cell_open(&role, &hooks, cell);
 }
@@ -206,9 +217,15 @@ struct status_cell* detector_cell(struct detector* detector)
     return detector->cell;
 }
 
-int detector_check(struct detector* detector, mount_check_fn done, void* ctx)
+int detector_check(struct detector* detector, const char* db,
+                   mount_check_fn done, void* ctx)
 {
-    return mount_source_check(atomic_load(&detector->mount), done, ctx);
+    return mount_source_check(atomic_load(&detector->mount), db, done, ctx);
+}
+
+int detector_watch(struct detector* detector, const char* db, bool on)
+{
+    return mount_source_watch(atomic_load(&detector->mount), db, on);
 }
 
 void detector_hint(struct detector* detector)

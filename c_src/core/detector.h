@@ -34,7 +34,9 @@ void detector_close(struct detector* detector);
 /* The cell, borrowed: valid until detector_close(). */
 struct status_cell* detector_cell(struct detector* detector);
 
-int detector_check(struct detector* detector, mount_check_fn done, void* ctx);
+int detector_check(struct detector* detector, const char* db,
+                   mount_check_fn done, void* ctx);
+int detector_watch(struct detector* detector, const char* db, bool on);
 void detector_hint(struct detector* detector);
 
 /* set_primary/2, set_replica/1: 0, or -EPERM where LiteFS was seen. */

@@ -25,8 +25,8 @@ enum {
 static const unsigned ROOT_MASK =
     STATX_TYPE | STATX_MODE | STATX_INO | STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
 
-static int path_join(char path[PATH_MAX], const char* directory,
-                     const char* name, const char* suffix)
+int mount_path(char path[PATH_MAX], const char* directory, const char* name,
+               const char* suffix)
 {
     const char* slash = directory[strlen(directory) - 1] == '/' ? "" : "/";
     int length =
@@ -45,7 +45,7 @@ int mount_init(struct mount* mount, const char* directory,
         return -ENAMETOOLONG;
     }
     memcpy(mount->directory, directory, length + 1);
-    return path_join(mount->primary_path, directory, primary_name, "");
+    return mount_path(mount->primary_path, directory, primary_name, "");
 }
 
 static enum mount_kind kind_of_error(int err)
@@ -264,7 +264,7 @@ static void read_lag(const struct mount* mount, struct mount_sample* sample)
 {
     char path[PATH_MAX];
     char text[LAG_SIZE + 1] = {0};
-    int rv = path_join(path, mount->directory, ".lag", "");
+    int rv = mount_path(path, mount->directory, ".lag", "");
 
     if (rv == 0) {
         rv = mount_call_read_file(CALL_LAG_OPEN, CALL_LAG_READ, path, text,
@@ -290,23 +290,4 @@ void mount_read(const struct mount* mount, struct mount_sample* sample)
     if (sample->kind == MOUNT_LITEFS) {
         read_lag(mount, sample);
     }
-}
-
-int mount_read_position(const struct mount* mount, const char* db,
-                        struct position* position)
-{
-    char path[PATH_MAX];
-    char text[POSITION_SIZE];
-    int rv;
-
-    if (db[0] == '\0' || strchr(db, '/') != NULL) {
-        return -EINVAL;
-    }
-    rv = path_join(path, mount->directory, db, "-pos");
-    if (rv == 0) {
-        /* Not one byte more: that would cost a round trip to LiteFS. */
-        rv = mount_call_read_file(CALL_POSITION_OPEN, CALL_POSITION_READ, path,
-                                  text, sizeof text);
-    }
-    return rv < 0 ? rv : position_parse(text, (size_t)rv, position);
 }

@@ -11,7 +11,6 @@
 
 #include <limits.h>
 
-#include "position.h"
 #include "role.h"
 
 struct mount_identity {
@@ -47,9 +46,8 @@ void mount_read(const struct mount* mount, struct mount_sample* sample);
  * another one, even if the kernel gave it the same numbers. */
 void mount_forget(struct mount* mount);
 
-/* `<db>-pos`. 0, -EINVAL for a name that is none, -EBADMSG for a content
- * that is none, or the negative errno of the system call. */
-int mount_read_position(const struct mount* mount, const char* db,
-                        struct position* position);
+/* "directory/name" and the suffix after it. 0 or -ENAMETOOLONG. */
+int mount_path(char path[PATH_MAX], const char* directory, const char* name,
+               const char* suffix);
 
 #endif

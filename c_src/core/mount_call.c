@@ -59,6 +59,26 @@ int mount_call_open(enum mount_call call, const char* path)
     return rv >= 0 ? rv : -errno;
 }
 
+int mount_call_pread(enum mount_call call, int fd, char* buffer, size_t size)
+{
+    int rv = fault(call);
+    ssize_t got;
+
+    if (rv != 0) {
+        return rv;
+    }
+    do {
+        got = pread(fd, buffer, size, 0);
+    } while (got < 0 && errno == EINTR);
+    return got >= 0 ? (int)got : -errno;
+}
+
+void mount_call_close(enum mount_call call, int fd)
+{
+    (void)fault(call);
+    close(fd);
+}
+
 static int read_all(enum mount_call call, int fd, char* buffer, size_t size)
 {
     size_t used = 0;

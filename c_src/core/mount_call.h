@@ -22,6 +22,7 @@ enum mount_call {
     CALL_LAG_READ,
     CALL_POSITION_OPEN,
     CALL_POSITION_READ,
+    CALL_POSITION_CLOSE,
     MOUNT_CALLS,
 };
 
@@ -36,6 +37,13 @@ int mount_call_open(enum mount_call call, const char* path);
 /* Open, read up to `size` bytes from the start, close. */
 int mount_call_read_file(enum mount_call open_call, enum mount_call read_call,
                          const char* path, char* buffer, size_t size);
+
+/* One read of up to `size` bytes from the start of an open file: to read on
+ * until the end would ask LiteFS once more. */
+int mount_call_pread(enum mount_call call, int fd, char* buffer, size_t size);
+
+/* Closed in any case; but it asks LiteFS, so it may block as well. */
+void mount_call_close(enum mount_call call, int fd);
 
 /* For tests only: asked before every call; what it returns, if not 0, is the
  * errno to fail with instead. It may block. NULL takes it away. */

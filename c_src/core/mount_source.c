@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "clock.h"
 #include "mount_thread.h"
 
 enum { CHECKS_MAX = 4096 };
@@ -96,8 +98,8 @@ void mount_source_hint(struct mount_source* source)
     mount_request(source->directory, REQUEST_HINT);
 }
 
-int mount_source_check(struct mount_source* source, mount_check_fn done,
-                       void* ctx)
+int mount_source_check(struct mount_source* source, const char* db,
+                       mount_check_fn done, void* ctx)
 {
     struct mount_check* check = malloc(sizeof *check);
     bool full;
@@ -106,6 +108,9 @@ int mount_source_check(struct mount_source* source, mount_check_fn done,
         return -ENOMEM;
     }
     *check = (struct mount_check){.done = done, .ctx = ctx};
+    if (db != NULL) {
+        db_name_copy(check->db, db);
+    }
     mount_registry_lock();
     full = source->check_count == CHECKS_MAX;
     if (!full) {
@@ -121,6 +126,64 @@ int mount_source_check(struct mount_source* source, mount_check_fn done,
     }
     watch_wake(&source->directory->watch);
     return 0;
+}
+
+/* With the mutex: its place, or a free one, or NULL. */
+static struct mount_watch* watch_place(struct mount_source* source,
+                                       const char* db)
+{
+    struct mount_watch* free_place = NULL;
+
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        struct mount_watch* watch = &source->watches[i];
+
+        if (strcmp(watch->db, db) == 0) {
+            return watch;
+        }
+        if (watch->db[0] == '\0') {
+            free_place = watch;
+        }
+    }
+    return free_place;
+}
+
+/* With the mutex. 0 or -EAGAIN. */
+static int watch_set(struct mount_source* source, const char* db, bool on)
+{
+    struct mount_watch* watch = watch_place(source, db);
+    bool was_on = watch != NULL && watch->db[0] != '\0';
+
+    if (watch == NULL) {
+        return on ? -EAGAIN : 0;
+    }
+    if (on && !was_on) {
+        *watch = (struct mount_watch){.due_ms = clock_now_ms()};
+        db_name_copy(watch->db, db);
+        source->watch_count++;
+    }
+    if (!on && was_on) {
+        watch->db[0] = '\0';
+        source->watch_count--;
+    }
+    return 0;
+}
+
+int mount_source_watch(struct mount_source* source, const char* db, bool on)
+{
+    int rv = 0;
+
+    mount_registry_lock();
+    if (db == NULL) {
+        memset(source->watches, 0, sizeof source->watches);
+        source->watch_count = 0;
+    } else if (db[0] != '\0' && strlen(db) <= DB_NAME_MAX) {
+        rv = watch_set(source, db, on);
+    }
+    mount_registry_unlock();
+    if (on) {
+        watch_wake(&source->directory->watch);
+    }
+    return rv;
 }
 
 struct mount_check* mount_checks_take(struct mount_source* source,
@@ -150,8 +213,10 @@ void mount_checks_answer(struct mount_check* checks, enum role role)
     while (checks != NULL) {
         struct mount_check* check = checks;
 
+        bool known = role != ROLE_UNKNOWN && check->has_position;
+
         checks = check->next;
-        check->done(check->ctx, role);
+        check->done(check->ctx, role, known ? &check->position : NULL);
         free(check);
     }
 }

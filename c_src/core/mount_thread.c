@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "mount_positions.h"
 
 /* How long a check may rely on a `.primary` that was not there. */
 enum { ABSENCE_LIFE_MS = 1000 };
@@ -11,10 +12,13 @@ enum { ABSENCE_LIFE_MS = 1000 };
 
 /* Reference every attached source, so that the thread can deal with them
  * without the mutex. `checks` tells whether any check waits. False, and the
- * directory is out of the registry, when nothing is attached. */
+ * directory is out of the registry, when nothing is attached and nothing
+ * open: a thread that hangs while it closes must still be found there. */
 static bool visits_begin(struct mount_directory* directory,
                          struct mount_source** visits, bool* checks)
 {
+    bool goes_on;
+
     *visits = NULL;
     *checks = false;
     mount_registry_lock();
@@ -24,11 +28,12 @@ static bool visits_begin(struct mount_directory* directory,
         *visits = s;
         *checks = *checks || s->checks != NULL;
     }
-    if (*visits == NULL) {
+    goes_on = *visits != NULL || position_reader_is_open(&directory->reader);
+    if (!goes_on) {
         mount_registry_remove(directory);
     }
     mount_registry_unlock();
-    return *visits != NULL;
+    return goes_on;
 }
 
 static void visits_end(struct mount_source* visits)
@@ -70,6 +75,9 @@ static void look(struct mount_directory* directory, bool whole,
 {
     bool changed = mount_identify(&directory->mount, sample);
 
+    if (changed) {
+        position_reader_forget(&directory->reader);
+    }
     if (!whole && !changed && absence_is_known(directory, sample)) {
         sample->primary_file = PRIMARY_FILE_ABSENT;
         sample->lag_ms = directory->sample.lag_ms;
@@ -162,6 +170,7 @@ static void probe(struct mount_directory* directory,
         unsigned effects;
 
         look(directory, whole, &sample);
+        mount_positions_check(directory, visits, number);
         effects = probe_publish(&sample, visits);
         again = probe_answer(visits, number, first);
         if ((effects & EFFECT_PROBE) && !again) {
@@ -209,7 +218,9 @@ static int64_t plan(struct mount_directory* directory,
         struct status status;
         int64_t own;
 
+        s->epoch = status_cell_position_epoch(s->cell);
         *wake_ms = earlier(*wake_ms, tick(directory, s, &status));
+        s->stream = status.stream;
         own = mount_schedule_interval(s->poll_interval_ms, &status);
         interval = own > 0 ? earlier(interval, own) : interval;
     }
@@ -240,6 +251,7 @@ static void wait_until(struct mount_directory* directory, int64_t wake_ms)
     unsigned events = watch_wait(&directory->watch, timeout_ms);
 
     if (events & WATCH_UNMOUNTED) {
+        position_reader_forget(&directory->reader);
         mount_forget(&directory->mount);
     }
     if (events & (WATCH_FILE | WATCH_UNMOUNTED | WATCH_MOUNTS)) {
@@ -263,11 +275,13 @@ void* mount_thread_main(void* arg)
         if (!visits_begin(directory, &visits, &checks)) {
             break;
         }
-        due = plan(directory, visits, &wake_ms) <= clock_now_ms();
+        due = plan(directory, visits, &wake_ms) <= clock_now_ms() &&
+              visits != NULL;
         if (checks || due) {
             probe(directory, visits, due);
             wake_ms = 0;
         }
+        wake_ms = earlier(wake_ms, mount_positions_run(directory, visits));
         visits_end(visits);
         wait_until(directory, wake_ms);
     }

@@ -17,13 +17,26 @@
 #include "mount.h"
 #include "mount_schedule.h"
 #include "mount_source.h"
+#include "position_reader.h"
 #include "watch.h"
 
 struct mount_check {
     struct mount_check* next;
-    uint64_t probe; /* the first probe that is new enough */
+    uint64_t probe;           /* the first probe that is new enough */
+    char db[DB_NAME_MAX + 1]; /* "": no position is wanted */
+    uint64_t read_by;         /* the probe after which it was read */
+    bool has_position;
+    struct position position;
     mount_check_fn done;
     void* ctx;
+};
+
+/* A database whose position somebody waits for. */
+struct mount_watch {
+    char db[DB_NAME_MAX + 1]; /* "": a free place */
+    int64_t due_ms;           /* the next read, SCHEDULE_NEVER for none */
+    int64_t wait_ms;          /* from the last one to that */
+    struct position last;     /* what was read last */
 };
 
 struct mount_source {
@@ -36,12 +49,18 @@ struct mount_source {
     struct mount_check* checks; /* oldest first */
     struct mount_check** checks_end;
     unsigned check_count;
+    struct mount_watch watches[POSITIONS_MAX];
+    unsigned watch_count;
     unsigned refs;
 
     /* the thread's own, while it deals with this source */
     struct mount_source* visit_next;
     unsigned effects;
     enum role role;
+    enum stream_state stream;
+    uint64_t epoch;         /* of the cell's positions, not later than that */
+    uint64_t planned_epoch; /* the one that the watches are planned for */
+    uint64_t mark;          /* of the cell, for the read that is under way */
 };
 
 /* What the thread is asked to do, beside checks. */
@@ -63,6 +82,7 @@ struct mount_directory {
     struct mount mount;
     struct mount_schedule schedule;
     struct mount_sample sample; /* of the last whole look */
+    struct position_reader reader;
 };
 
 void mount_registry_lock(void);

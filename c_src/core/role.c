@@ -196,9 +196,8 @@ static unsigned on_mount(struct role_state* state,
     state->probe_started_ms = 0;
     state->probe_overdue = false;
     note_identity(state);
-    if (sample->kind == MOUNT_LITEFS && !role_sample_counts(state))
-        return EFFECT_PROBE;
-    return 0;
+    bool asks = sample->kind == MOUNT_LITEFS && !role_sample_counts(state);
+    return asks ? EFFECT_PROBE : 0;
 }
 
 static unsigned apply(struct role_state* state, const struct role_input* input,
@@ -216,6 +215,9 @@ static unsigned apply(struct role_state* state, const struct role_input* input,
         return 0;
     case INPUT_MOUNT:
         return on_mount(state, &input->mount);
+    case INPUT_PROBE_ENDED:
+        state->probe_started_ms = 0;
+        return state->probe_overdue ? EFFECT_PROBE : 0;
     case INPUT_MANUAL:
         state->manual = input->manual;
         return 0;

@@ -65,6 +65,7 @@ enum role_input_type {
     INPUT_STREAM_DOWN,    /* refused, cut, hung (/info did not answer) */
     INPUT_PROBE_STARTED,  /* the mount thread enters system calls */
     INPUT_MOUNT,          /* ... and has come back */
+    INPUT_PROBE_ENDED,    /* ... without anything that tells the role */
     INPUT_MANUAL,         /* set_primary/2, set_replica/1 */
     INPUT_RECONNECTED,    /* the Repo's pool was told to reconnect */
     INPUT_TICK,           /* nothing but time has passed */

@@ -11,10 +11,11 @@
 struct status_cell {
     pthread_mutex_t mutex; /* guards all down to `shut` */
     struct role_state state;
-    struct db_position positions[POSITIONS_MAX];
-    int position_count;
-    bool changed; /* something that the owner was not hinted about */
-    bool hinted;  /* a hint is out and status_cell_take() was not called */
+    struct position_table positions;
+    bool changed;    /* something that the owner was not hinted about */
+    bool hinted;     /* a hint is out and status_cell_take() was not called */
+    bool subscribed; /* somebody wants to hear of positions */
+    bool moves_due;  /* ... of the next change of one */
     bool shut;
 
     /* Written by whoever holds the mutex, read by every thread without it:
@@ -66,9 +67,12 @@ static unsigned step(struct status_cell* cell, const struct role_input* input)
 {
     if (cell->shut)
         return 0;
+    enum stream_state stream = cell->state.status.stream;
     unsigned effects = role_step(&cell->state, input, clock_now_ms());
     if (effects & EFFECT_CHANGED)
         cell->changed = true;
+    if (cell->state.status.stream != stream)
+        position_table_forget(&cell->positions);
     publish(cell);
     return effects;
 }
@@ -151,6 +155,8 @@ void status_cell_shut(struct status_cell* cell)
         status->since_ms = clock_now_ms();
         status->generation++;
         publish(cell);
+        position_table_forget(&cell->positions);
+        cell->moves_due = false;
     }
     pthread_mutex_unlock(&cell->mutex);
 }
@@ -165,30 +171,6 @@ unsigned status_cell_post(struct status_cell* cell,
         *status_out = cell->state.status;
     unlock_and_hint(cell);
     return effects;
-}
-
-static struct db_position* position_slot(struct status_cell* cell,
-                                         const char* db)
-{
-    for (int i = 0; i < cell->position_count; i++)
-        if (strncmp(cell->positions[i].db, db, DB_NAME_MAX) == 0)
-            return &cell->positions[i];
-    if (cell->position_count == POSITIONS_MAX)
-        return NULL;
-    return &cell->positions[cell->position_count++];
-}
-
-void status_cell_post_position(struct status_cell* cell,
-                               const struct db_position* position)
-{
-    pthread_mutex_lock(&cell->mutex);
-    struct db_position* slot =
-        cell->shut ? NULL : position_slot(cell, position->db);
-    if (slot) {
-        *slot = *position;
-        slot->db[DB_NAME_MAX] = '\0';
-    }
-    pthread_mutex_unlock(&cell->mutex);
 }
 
 enum role status_cell_role(struct status_cell* cell)
@@ -223,17 +205,95 @@ void status_cell_take(struct status_cell* cell, struct status* status)
     pthread_mutex_unlock(&cell->mutex);
 }
 
-int status_cell_positions(struct status_cell* cell,
-                          struct db_position* positions)
+int64_t status_cell_deadline(struct status_cell* cell)
+{
+    return word_deadline(word_load(cell));
+}
+
+/* -- positions ------------------------------------------------------------ */
+
+/* Ends what pthread_mutex_lock() began; a hint once for each time that the
+ * subscriber has looked. */
+static void unlock_moved(struct status_cell* cell, bool moved)
+{
+    bool hint = moved && cell->moves_due;
+    if (hint)
+        cell->moves_due = false;
+    pthread_mutex_unlock(&cell->mutex);
+
+    if (hint && cell->hooks.moved)
+        cell->hooks.moved(cell->hooks.ctx);
+}
+
+void status_cell_post_position(struct status_cell* cell,
+                               const struct db_position* position)
 {
     pthread_mutex_lock(&cell->mutex);
-    int count = cell->position_count;
-    memcpy(positions, cell->positions, (size_t)count * sizeof *positions);
+    unlock_moved(
+        cell, !cell->shut && position_table_event(&cell->positions, position));
+}
+
+uint64_t status_cell_position_mark(struct status_cell* cell, const char* db)
+{
+    pthread_mutex_lock(&cell->mutex);
+    uint64_t mark = position_table_mark(&cell->positions, db);
+    pthread_mutex_unlock(&cell->mutex);
+    return mark;
+}
+
+void status_cell_post_read(struct status_cell* cell,
+                           const struct db_position* position, uint64_t mark)
+{
+    pthread_mutex_lock(&cell->mutex);
+    unlock_moved(cell, !cell->shut && position_table_read(&cell->positions,
+                                                          position, mark));
+}
+
+uint64_t status_cell_position_epoch(struct status_cell* cell)
+{
+    pthread_mutex_lock(&cell->mutex);
+    uint64_t epoch = cell->positions.epoch;
+    pthread_mutex_unlock(&cell->mutex);
+    return epoch;
+}
+
+bool status_cell_position(struct status_cell* cell, const char* db,
+                          struct position* position)
+{
+    pthread_mutex_lock(&cell->mutex);
+    bool known = position_table_get(&cell->positions, db, position);
+    pthread_mutex_unlock(&cell->mutex);
+    return known;
+}
+
+static int copy_positions(struct status_cell* cell,
+                          struct db_position* positions, bool take)
+{
+    pthread_mutex_lock(&cell->mutex);
+    int count = cell->positions.count;
+    memcpy(positions, cell->positions.slots, (size_t)count * sizeof *positions);
+    if (take)
+        cell->moves_due = cell->subscribed && !cell->shut;
     pthread_mutex_unlock(&cell->mutex);
     return count;
 }
 
-int64_t status_cell_deadline(struct status_cell* cell)
+int status_cell_positions(struct status_cell* cell,
+                          struct db_position* positions)
 {
-    return word_deadline(word_load(cell));
+    return copy_positions(cell, positions, false);
+}
+
+int status_cell_take_positions(struct status_cell* cell,
+                               struct db_position* positions)
+{
+    return copy_positions(cell, positions, true);
+}
+
+void status_cell_subscribe(struct status_cell* cell)
+{
+    pthread_mutex_lock(&cell->mutex);
+    cell->subscribed = true;
+    cell->moves_due = !cell->shut;
+    pthread_mutex_unlock(&cell->mutex);
 }

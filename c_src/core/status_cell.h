@@ -13,16 +13,20 @@
 #ifndef ECTO_LITEFS_STATUS_CELL_H
 #define ECTO_LITEFS_STATUS_CELL_H
 
+#include "position_table.h"
 #include "role.h"
 
 struct status_cell;
 
 /* Called without the mutex. `changed` must not block; it is called from any
  * thread that posts or reads, because a reader may be the one that meets a
- * deadline. `free` runs once, when the last reference is gone, in the thread
- * that gave it up. Both get `ctx`; both may be NULL. */
+ * deadline. `moved` says that a position has changed, under the same terms
+ * but only from threads that post positions, and only to who subscribed.
+ * `free` runs once, when the last reference is gone, in the thread that gave
+ * it up. All get `ctx`; all may be NULL. */
 struct status_cell_hooks {
     void (*changed)(void* ctx);
+    void (*moved)(void* ctx);
     void (*free)(void* ctx);
     void* ctx;
 };
@@ -35,9 +39,10 @@ int status_cell_open(const struct role_config* config,
 struct status_cell* status_cell_ref(struct status_cell* cell);
 void status_cell_unref(struct status_cell* cell);
 
-/* After this every reader sees ROLE_UNKNOWN for good, inputs are dropped and
- * no new hint is given. One that another thread has just decided to give may
- * still arrive; `ctx` lives as long as that thread's reference. */
+/* After this every reader sees ROLE_UNKNOWN for good and no position, inputs
+ * are dropped and no new hint is given. One that another thread has just
+ * decided to give may still arrive; `ctx` lives as long as that thread's
+ * reference. */
 void status_cell_shut(struct status_cell* cell);
 
 /* Run one input through the step at clock_now_ms(). Returns the effects
@@ -47,10 +52,17 @@ unsigned status_cell_post(struct status_cell* cell,
                           const struct role_input* input,
                           struct status* status_out);
 
-/* Keep the newest position of a database (coalesced: last one wins). More
- * than POSITIONS_MAX databases: the ones that came later are not kept. */
+/* Positions, as position_table.h keeps them: of an event, and of a read with
+ * the mark that was taken before it began. Nothing is known any more when the
+ * stream has come or gone, because it does not tell what was missed. */
 void status_cell_post_position(struct status_cell* cell,
                                const struct db_position* position);
+uint64_t status_cell_position_mark(struct status_cell* cell, const char* db);
+void status_cell_post_read(struct status_cell* cell,
+                           const struct db_position* position, uint64_t mark);
+
+/* Another number when positions were forgotten. */
+uint64_t status_cell_position_epoch(struct status_cell* cell);
 
 /* Wait-free while nothing is due: one atomic load and a look at the clock.
  * When a deadline has passed it runs the tick first, so a reader never sees a
@@ -62,9 +74,19 @@ enum role status_cell_role(struct status_cell* cell);
 void status_cell_snapshot(struct status_cell* cell, struct status* status);
 /* The same for the owner of the hint: the next change gives a new hint. */
 void status_cell_take(struct status_cell* cell, struct status* status);
-/* Returns how many positions were copied, at the most POSITIONS_MAX. */
+/* The newest position of one database; false where none is known. */
+bool status_cell_position(struct status_cell* cell, const char* db,
+                          struct position* position);
+/* Of all; how many were copied, at the most POSITIONS_MAX. */
 int status_cell_positions(struct status_cell* cell,
                           struct db_position* positions);
+
+/* From now on a change of a position is hinted, once: hooks->moved. */
+void status_cell_subscribe(struct status_cell* cell);
+/* status_cell_positions() for who subscribed: the next change gives a new
+ * hint. */
+int status_cell_take_positions(struct status_cell* cell,
+                               struct db_position* positions);
 
 /* When the next tick is due in clock_now_ms() terms, 0 for never. Sources
  * bound their waits with it. */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "nif_detector.h"
-#include "nif_terms.h"
+#include "nif_position.h"
 
 /* -- open and close -------------------------------------------------------- */
 
@@ -158,7 +158,8 @@ static ERL_NIF_TERM read_with(void (*read)(struct status_cell* cell,
     read(handle->cell, &status);
     count = status_cell_positions(handle->cell, positions);
     nif_detector_settle(env, handle);
-    return terms_snapshot(env, &status, positions, count);
+    return terms_snapshot(env, &status,
+                          nif_position_map(env, positions, count));
 }
 
 static ERL_NIF_TERM nif_snapshot(ErlNifEnv* env, int argc,
@@ -178,13 +179,15 @@ static ERL_NIF_TERM nif_check(ErlNifEnv* env, int argc,
                               const ERL_NIF_TERM* argv)
 {
     struct nif_detector* handle;
+    char db[DB_NAME_MAX + 1] = "";
 
     (void)argc;
     if (!nif_detector_get(env, argv[0], &handle) ||
-        !enif_is_ref(env, argv[1])) {
+        !enif_is_ref(env, argv[1]) ||
+        !(argv[2] == am_none || nif_position_get_db(env, argv[2], db))) {
         return enif_make_badarg(env);
     }
-    switch (nif_detector_check(env, handle, argv[1])) {
+    switch (nif_detector_check(env, handle, db, argv[1])) {
     case 0:
         return am_ok;
     case -EBADF:
@@ -282,7 +285,11 @@ static ErlNifFunc functions[] = {
     {"role", 1, nif_role, 0},
     {"snapshot", 1, nif_snapshot, 0},
     {"take", 1, nif_take, 0},
-    {"check", 2, nif_check, 0},
+    {"check", 3, nif_check, 0},
+    {"position", 2, nif_position, 0},
+    {"positions", 1, nif_positions, 0},
+    {"subscribe", 1, nif_subscribe, 0},
+    {"watch_position", 3, nif_watch_position, 0},
 
     {"hint", 1, nif_hint, 0},
     {"set_manual", 2, nif_set_manual, 0},

@@ -4,14 +4,8 @@
 #include <pthread.h>
 #include <signal.h>
 
-/*
- * Whom the cell's hook tells. It belongs to the cell, because a thread that
- * hangs in a FUSE call may hold the cell for longer than the handle exists.
- */
-struct hint_target {
-    ErlNifMutex* mutex;          /* a leaf: only the message is sent under it */
-    struct nif_detector* handle; /* NULL once the handle is closed */
-};
+#include "nif_hint.h"
+#include "nif_position.h"
 
 struct check_request {
     ErlNifEnv* env; /* owns `ref` */
@@ -20,73 +14,6 @@ struct check_request {
 };
 
 static ErlNifResourceType* detector_type;
-
-/* -- the changed hint ------------------------------------------------------ */
-
-/* `env` is NULL on threads of ours. */
-static void send_changed(ErlNifEnv* env, struct nif_detector* handle)
-{
-    ErlNifEnv* message = enif_alloc_env();
-
-    enif_send(env, &handle->owner, message,
-              enif_make_tuple2(message, am_ecto_litefs_changed,
-                               enif_make_resource(message, handle)));
-    enif_free_env(message);
-}
-
-static void target_changed(void* ctx)
-{
-    struct hint_target* target = ctx;
-
-    enif_mutex_lock(target->mutex);
-    if (target->handle == NULL) {
-        /* Closed, and the cell is just being left. */
-    } else if (enif_thread_type() == ERL_NIF_THR_UNDEFINED) {
-        send_changed(NULL, target->handle);
-    } else {
-        atomic_store(&target->handle->hint_owed, true);
-    }
-    enif_mutex_unlock(target->mutex);
-}
-
-void nif_detector_send_owed(ErlNifEnv* env, struct nif_detector* handle)
-{
-    if (atomic_exchange(&handle->hint_owed, false)) {
-        send_changed(env, handle);
-    }
-}
-
-static void target_free(void* ctx)
-{
-    struct hint_target* target = ctx;
-
-    enif_mutex_destroy(target->mutex);
-    enif_free(target);
-}
-
-static struct hint_target* target_new(struct nif_detector* handle)
-{
-    struct hint_target* target = enif_alloc(sizeof(*target));
-
-    if (target == NULL) {
-        return NULL;
-    }
-    target->mutex = enif_mutex_create("ecto_litefs.hint_target");
-    target->handle = handle;
-    if (target->mutex == NULL) {
-        enif_free(target);
-        return NULL;
-    }
-    return target;
-}
-
-/* After this no hook uses the handle any more. */
-static void target_forget(struct hint_target* target)
-{
-    enif_mutex_lock(target->mutex);
-    target->handle = NULL;
-    enif_mutex_unlock(target->mutex);
-}
 
 /* -- closing --------------------------------------------------------------- */
 
@@ -100,7 +27,7 @@ static void* finish(void* arg)
     struct nif_detector* handle = arg;
 
     detector_close(handle->detector);
-    target_forget(handle->target);
+    hint_target_forget(handle->target);
     enif_release_resource(handle);
     return NULL;
 }
@@ -214,7 +141,7 @@ static struct nif_detector* handle_new(ErlNifEnv* env)
     *handle = (struct nif_detector){0};
     enif_self(env, &handle->owner);
     handle->mutex = enif_mutex_create("ecto_litefs.handle");
-    handle->target = handle->mutex != NULL ? target_new(handle) : NULL;
+    handle->target = handle->mutex != NULL ? hint_target_new(handle) : NULL;
     if (handle->target == NULL) {
         enif_release_resource(handle);
         return NULL;
@@ -226,8 +153,9 @@ int nif_detector_open(ErlNifEnv* env, const struct detector_config* config,
                       ERL_NIF_TERM* term)
 {
     struct nif_detector* handle = handle_new(env);
-    struct status_cell_hooks hooks = {.changed = target_changed,
-                                      .free = target_free};
+    struct status_cell_hooks hooks = {.changed = hint_target_changed,
+                                      .moved = hint_target_moved,
+                                      .free = hint_target_free};
     int rv;
 
     if (handle == NULL) {
@@ -236,7 +164,7 @@ int nif_detector_open(ErlNifEnv* env, const struct detector_config* config,
     hooks.ctx = handle->target;
     rv = detector_open(config, &hooks, &handle->detector);
     if (rv != 0) {
-        target_free(handle->target);
+        hint_target_free(handle->target);
         enif_release_resource(handle);
         return rv;
     }
@@ -253,13 +181,19 @@ int nif_detector_open(ErlNifEnv* env, const struct detector_config* config,
 
 /* -- while it is open ------------------------------------------------------ */
 
-static void check_done(void* ctx, enum role role)
+static void check_done(void* ctx, enum role role,
+                       const struct position* position)
 {
     struct check_request* request = ctx;
+    ERL_NIF_TERM found = am_none;
 
+    if (position != NULL) {
+        found =
+            nif_position_make(request->env, position->txid, position->checksum);
+    }
     enif_send(closing_env, &request->caller, request->env,
-              enif_make_tuple3(request->env, am_ecto_litefs_check, request->ref,
-                               terms_role(role)));
+              enif_make_tuple4(request->env, am_ecto_litefs_check, request->ref,
+                               terms_role(role), found));
     enif_free_env(request->env);
     enif_free(request);
 }
@@ -278,7 +212,7 @@ static struct check_request* check_new(ErlNifEnv* env, ERL_NIF_TERM ref)
 }
 
 int nif_detector_check(ErlNifEnv* env, struct nif_detector* handle,
-                       ERL_NIF_TERM ref)
+                       const char* db, ERL_NIF_TERM ref)
 {
     struct check_request* request = check_new(env, ref);
     int rv;
@@ -287,13 +221,42 @@ int nif_detector_check(ErlNifEnv* env, struct nif_detector* handle,
         return -ENOMEM;
     }
     enif_mutex_lock(handle->mutex);
-    rv = handle->open ? detector_check(handle->detector, check_done, request)
-                      : -EBADF;
+    rv = handle->open
+             ? detector_check(handle->detector, db, check_done, request)
+             : -EBADF;
     enif_mutex_unlock(handle->mutex);
     if (rv != 0) {
         enif_free_env(request->env);
         enif_free(request);
     }
+    return rv;
+}
+
+int nif_detector_subscribe(ErlNifEnv* env, struct nif_detector* handle)
+{
+    int rv = -EBADF;
+    ErlNifPid self;
+
+    enif_self(env, &self);
+    enif_mutex_lock(handle->mutex);
+    if (handle->open) {
+        hint_target_subscribe(handle->target, &self);
+        status_cell_subscribe(handle->cell);
+        rv = detector_watch(handle->detector, NULL, false);
+    }
+    enif_mutex_unlock(handle->mutex);
+    return rv;
+}
+
+int nif_detector_watch(struct nif_detector* handle, const char* db, bool on)
+{
+    int rv = -EBADF;
+
+    enif_mutex_lock(handle->mutex);
+    if (handle->open) {
+        rv = detector_watch(handle->detector, db, on);
+    }
+    enif_mutex_unlock(handle->mutex);
     return rv;
 }
 

@@ -52,13 +52,19 @@ int nif_detector_open(ErlNifEnv* env, const struct detector_config* config,
 /* Does nothing where it is closed already. */
 void nif_detector_close(ErlNifEnv* env, struct nif_detector* handle);
 
-/* Ask for {ecto_litefs_check, Ref, Role} to the caller. 0, -EBADF where the
- * handle is closed, or the negative errno of detector_check(). */
+/* Ask for {ecto_litefs_check, Ref, Role, Position} to the caller; a `db` of
+ * "" is none. 0, -EBADF where the handle is closed, or the negative errno of
+ * detector_check(). */
 int nif_detector_check(ErlNifEnv* env, struct nif_detector* handle,
-                       ERL_NIF_TERM ref);
+                       const char* db, ERL_NIF_TERM ref);
+
+/* The caller gets {ecto_litefs_position, Handle} when a position has changed,
+ * and watches nothing yet. 0, or -EBADF where the handle is closed. */
+int nif_detector_subscribe(ErlNifEnv* env, struct nif_detector* handle);
 
 /* What detector.h says; -EBADF where the handle is closed. */
 int nif_detector_hint(struct nif_detector* handle);
+int nif_detector_watch(struct nif_detector* handle, const char* db, bool on);
 int nif_detector_set_manual(struct nif_detector* handle, enum manual_role role);
 int nif_detector_reconnected(struct nif_detector* handle, uint64_t epoch);
 

@@ -14,8 +14,10 @@ ERL_NIF_TERM am_bad_path;
 ERL_NIF_TERM am_bad_url;
 ERL_NIF_TERM am_no_memory;
 ERL_NIF_TERM am_no_thread;
+ERL_NIF_TERM am_none;
 ERL_NIF_TERM am_ecto_litefs_changed;
 ERL_NIF_TERM am_ecto_litefs_check;
+ERL_NIF_TERM am_ecto_litefs_position;
 
 static ERL_NIF_TERM am_true;
 static ERL_NIF_TERM am_false;
@@ -25,7 +27,6 @@ static ERL_NIF_TERM am_pending;
 
 static ERL_NIF_TERM am_primary;
 static ERL_NIF_TERM am_replica;
-static ERL_NIF_TERM am_none;
 static ERL_NIF_TERM am_auto;
 static ERL_NIF_TERM am_required;
 static ERL_NIF_TERM am_plain;
@@ -61,6 +62,7 @@ static const struct {
     {&am_no_thread, "no_thread"},
     {&am_ecto_litefs_changed, "ecto_litefs_changed"},
     {&am_ecto_litefs_check, "ecto_litefs_check"},
+    {&am_ecto_litefs_position, "ecto_litefs_position"},
     {&am_true, "true"},
     {&am_false, "false"},
     {&am_undefined, "undefined"},
@@ -155,7 +157,7 @@ static bool get_url(ErlNifEnv* env, ERL_NIF_TERM term, ErlNifBinary* url)
     return enif_inspect_binary(env, term, url);
 }
 
-static bool get_bool(ERL_NIF_TERM term, bool* value)
+bool terms_get_bool(ERL_NIF_TERM term, bool* value)
 {
     *value = term == am_true;
     return term == am_true || term == am_false;
@@ -175,7 +177,7 @@ bool terms_get_options(ErlNifEnv* env, ERL_NIF_TERM map,
            enif_get_map_value(env, map, am_mount, &value) &&
            get_mode(value, &options->mode) &&
            enif_get_map_value(env, map, am_litefs_seen, &value) &&
-           get_bool(value, &options->litefs_seen);
+           terms_get_bool(value, &options->litefs_seen);
 }
 
 bool terms_get_manual(ERL_NIF_TERM term, enum manual_role* role)
@@ -202,7 +204,7 @@ ERL_NIF_TERM terms_error(ErlNifEnv* env, ERL_NIF_TERM reason)
     return enif_make_tuple2(env, am_error, reason);
 }
 
-static ERL_NIF_TERM make_binary(ErlNifEnv* env, const char* text)
+ERL_NIF_TERM terms_binary(ErlNifEnv* env, const char* text)
 {
     ERL_NIF_TERM term;
     size_t length = strlen(text);
@@ -214,26 +216,9 @@ static ERL_NIF_TERM make_binary(ErlNifEnv* env, const char* text)
 ERL_NIF_TERM terms_error_text(ErlNifEnv* env, ERL_NIF_TERM reason,
                               const char* text)
 {
-    ERL_NIF_TERM binary = make_binary(env, text);
+    ERL_NIF_TERM binary = terms_binary(env, text);
 
     return terms_error(env, enif_make_tuple2(env, reason, binary));
-}
-
-static ERL_NIF_TERM make_positions(ErlNifEnv* env,
-                                   const struct db_position* positions,
-                                   int count)
-{
-    ERL_NIF_TERM map = enif_make_new_map(env);
-
-    for (int i = 0; i < count; i++) {
-        ERL_NIF_TERM db = make_binary(env, positions[i].db);
-        ERL_NIF_TERM position =
-            enif_make_tuple2(env, enif_make_uint64(env, positions[i].txid),
-                             enif_make_uint64(env, positions[i].checksum));
-
-        enif_make_map_put(env, map, db, position, &map);
-    }
-    return map;
 }
 
 static ERL_NIF_TERM make_bool(bool value)
@@ -256,12 +241,12 @@ static ERL_NIF_TERM make_lag(ErlNifEnv* env, int64_t lag_ms)
 }
 
 ERL_NIF_TERM terms_snapshot(ErlNifEnv* env, const struct status* status,
-                            const struct db_position* positions, int count)
+                            ERL_NIF_TERM positions)
 {
     ERL_NIF_TERM fields[][2] = {
         {am_role, role_atoms[status->role]},
         {am_source, source_atoms[status->source]},
-        {am_hostname, make_binary(env, status->hostname)},
+        {am_hostname, terms_binary(env, status->hostname)},
         {am_since_ms, enif_make_int64(env, clock_now_ms() - status->since_ms)},
         {am_generation, enif_make_uint64(env, status->generation)},
         {am_mount, mount_atoms[status->mount]},
@@ -270,7 +255,7 @@ ERL_NIF_TERM terms_snapshot(ErlNifEnv* env, const struct status* status,
         {am_settled, make_bool(status->settled)},
         {am_litefs_seen, make_bool(status->litefs_seen)},
         {am_reconnect, make_reconnect(env, status)},
-        {am_positions, make_positions(env, positions, count)},
+        {am_positions, positions},
     };
     enum { COUNT = sizeof(fields) / sizeof(fields[0]) };
     ERL_NIF_TERM keys[COUNT];

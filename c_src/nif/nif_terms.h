@@ -19,8 +19,10 @@ extern ERL_NIF_TERM am_bad_path;
 extern ERL_NIF_TERM am_bad_url;
 extern ERL_NIF_TERM am_no_memory;
 extern ERL_NIF_TERM am_no_thread;
+extern ERL_NIF_TERM am_none;
 extern ERL_NIF_TERM am_ecto_litefs_changed;
 extern ERL_NIF_TERM am_ecto_litefs_check;
+extern ERL_NIF_TERM am_ecto_litefs_position;
 
 /* Atoms are the same in every environment and are never collected, so they
  * are made once for each copy of the library. */
@@ -38,6 +40,7 @@ struct open_options {
 
 bool terms_get_options(ErlNifEnv* env, ERL_NIF_TERM map,
                        struct open_options* options);
+bool terms_get_bool(ERL_NIF_TERM term, bool* value);
 bool terms_get_manual(ERL_NIF_TERM term, enum manual_role* role);
 
 ERL_NIF_TERM terms_role(enum role role);
@@ -47,8 +50,11 @@ ERL_NIF_TERM terms_error(ErlNifEnv* env, ERL_NIF_TERM reason);
 ERL_NIF_TERM terms_error_text(ErlNifEnv* env, ERL_NIF_TERM reason,
                               const char* text);
 
-/* ecto_litefs_nif:snapshot(). */
+/* Of a text with a final NUL. */
+ERL_NIF_TERM terms_binary(ErlNifEnv* env, const char* text);
+
+/* ecto_litefs_nif:snapshot(), with the map of positions. */
 ERL_NIF_TERM terms_snapshot(ErlNifEnv* env, const struct status* status,
-                            const struct db_position* positions, int count);
+                            ERL_NIF_TERM positions);
 
 #endif

@@ -4,8 +4,12 @@
 %% Messages that C sends:
 %%   {ecto_litefs_changed, Handle}     to the process that called open/1; at
 %%                                     most one is outstanding, take/1 re-arms
-%%   {ecto_litefs_check, Ref, Role}    to the process that called check/2,
-%%                                     exactly once for each `ok` of check/2
+%%   {ecto_litefs_check, Ref, Role, Position}
+%%                                     to the process that called check/3,
+%%                                     exactly once for each `ok` of check/3
+%%   {ecto_litefs_position, Handle}    to the process that called subscribe/1;
+%%                                     at most one is outstanding, positions/1
+%%                                     re-arms
 -module(ecto_litefs_nif).
 
 -export([available/0]).
@@ -15,7 +19,11 @@
 -export([role/1]).
 -export([snapshot/1]).
 -export([take/1]).
--export([check/2]).
+-export([check/3]).
+-export([position/2]).
+-export([positions/1]).
+-export([subscribe/1]).
+-export([watch_position/3]).
 -export([hint/1]).
 -export([set_manual/2]).
 -export([reconnected/2]).
@@ -26,9 +34,11 @@
 -export_type([role/0]).
 -export_type([options/0]).
 -export_type([snapshot/0]).
+-export_type([position/0]).
 
--nifs([open/1, close/1, role/1, snapshot/1, take/1, check/2, hint/1,
-       set_manual/2, reconnected/2, nothing/0]).
+-nifs([open/1, close/1, role/1, snapshot/1, take/1, check/3, position/2,
+       positions/1, subscribe/1, watch_position/3, hint/1, set_manual/2,
+       reconnected/2, nothing/0]).
 -on_load(load/0).
 
 -opaque handle() :: reference().
@@ -58,8 +68,15 @@
           settled := boolean(),
           litefs_seen := boolean(),
           reconnect := false | {pending, non_neg_integer()},
-          positions := #{binary() => {TxId :: non_neg_integer(),
-                                      Checksum :: non_neg_integer()}}}.
+          positions := positions()}.
+
+%% Of a database. Equal on two nodes: equal content. A TXID alone can name
+%% another transaction after a failover.
+-type position() :: {TxId :: non_neg_integer(), Checksum :: non_neg_integer()}.
+
+%% By the name of the database's file: <<"app.db">>. Of the first 16 that are
+%% written.
+-type positions() :: #{binary() => position()}.
 
 -define(LIBRARY, {?MODULE, library}).
 
@@ -127,10 +144,43 @@ snapshot(_Handle) ->
 take(_Handle) ->
     not_loaded().
 
-%% Asks for a look at the directory that begins after this call. `busy`: too
-%% many wait already; nothing will be sent.
--spec check(handle(), reference()) -> ok | {error, busy | closed}.
-check(_Handle, _Ref) ->
+%% Asks for a look at the directory that begins after this call, and after it
+%% for the position that LiteFS has of Db then: of the look's time or later.
+%% There is none where the role is unknown, without a LiteFS mount, and of a
+%% database that LiteFS does not know. `busy`: too many wait already; nothing
+%% will be sent.
+-spec check(handle(), reference(), Db :: binary() | none) ->
+          ok | {error, busy | closed}.
+check(_Handle, _Ref, _Db) ->
+    not_loaded().
+
+%% What is known of Db without asking LiteFS: the last that its stream or a
+%% check has said. It is behind for a millisecond or two, and `unknown` until
+%% something was said since the stream came or went.
+-spec position(handle(), Db :: binary()) -> position() | unknown.
+position(_Handle, _Db) ->
+    not_loaded().
+
+%% The same of all databases. For the subscriber: the next change gives a new
+%% position message.
+-spec positions(handle()) -> positions().
+positions(_Handle) ->
+    not_loaded().
+
+%% The calling process gets the position messages from now on, in the place of
+%% who had them before. What was known already gives none: read positions/1
+%% afterwards. Nothing is watched yet. Nobody need unsubscribe who dies.
+-spec subscribe(handle()) -> ok | {error, closed}.
+subscribe(_Handle) ->
+    not_loaded().
+
+%% Somebody waits for the position of Db, or nobody does any more; the last
+%% word counts. Then what the stream does not tell is read from LiteFS: once
+%% now and after each reconnect, and every 1 to 10 ms while the stream is not
+%% up. `busy`: 16 databases are watched already.
+-spec watch_position(handle(), Db :: binary(), boolean()) ->
+          ok | {error, busy | closed}.
+watch_position(_Handle, _Db, _On) ->
     not_loaded().
 
 %% Look at the directory soon.

@@ -5,6 +5,7 @@
 -export([role/1]).
 -export([snapshot/1]).
 -export([check/2]).
+-export([check/3]).
 -export([kind/1]).
 -export([kind/2]).
 
@@ -35,15 +36,22 @@ snapshot(Repo) ->
 
 %% The role after a look at the directory that began after this call, unknown
 %% when it took longer than Timeout milliseconds. Where the time ran out the
-%% answer may still come, as {ecto_litefs_check, _, _}: the caller should be a
-%% process that ends soon or drops messages that it does not know.
+%% answer may still come, as {ecto_litefs_check, _, _, _}: the caller should be
+%% a process that ends soon or drops messages that it does not know.
 -spec check(module(), non_neg_integer()) -> ecto_litefs_nif:role().
 check(Repo, Timeout) ->
+    {Role, none} = check(Repo, none, Timeout),
+    Role.
+
+%% The same, and the position that the database (<<"app.db">>) had after it.
+-spec check(module(), Db :: binary() | none, non_neg_integer()) ->
+          {ecto_litefs_nif:role(), ecto_litefs_nif:position() | none}.
+check(Repo, Db, Timeout) ->
     case ecto_litefs_instance:lookup(Repo) of
-        {{passthrough, Detector}, _Config} -> passthrough(Detector);
-        {gone, _Config} -> unknown;
-        {Handle, _Config} -> check_handle(Handle, Timeout);
-        none -> unknown
+        {{passthrough, Detector}, _Config} -> {passthrough(Detector), none};
+        {gone, _Config} -> {unknown, none};
+        {Handle, _Config} -> check_handle(Handle, Db, Timeout);
+        none -> {unknown, none}
     end.
 
 %% A detector that was killed looks no more, and LiteFS may have come since.
@@ -53,17 +61,17 @@ passthrough(Detector) ->
         false -> unknown
     end.
 
-check_handle(Handle, Timeout) ->
+check_handle(Handle, Db, Timeout) ->
     Ref = make_ref(),
-    case ecto_litefs_nif:check(Handle, Ref) of
+    case ecto_litefs_nif:check(Handle, Ref, Db) of
         ok ->
             receive
-                {ecto_litefs_check, Ref, Role} -> Role
+                {ecto_litefs_check, Ref, Role, Position} -> {Role, Position}
             after Timeout ->
-                    unknown
+                    {unknown, none}
             end;
-        {error, busy} -> unknown;
-        {error, closed} -> unknown
+        {error, busy} -> {unknown, none};
+        {error, closed} -> {unknown, none}
     end.
 
 -spec kind(module()) -> kind().

@@ -135,7 +135,7 @@ END_TEST
 START_TEST(a_check_is_answered)
 {
     open_mode(MODE_AUTO, NULL);
-    ck_assert_int_eq(detector_check(detector, check_done, &answers), 0);
+    ck_assert_int_eq(detector_check(detector, NULL, check_done, &answers), 0);
     ck_assert(check_wait(&answers, 1, LIMIT_MS));
     ck_assert_uint_eq(answers.of_role[ROLE_NOT_LITEFS], 1);
     close_detector();
@@ -161,7 +161,7 @@ START_TEST(closing_does_not_wait_for_the_mount)
     fault_block(CALL_ROOT_STATX);
     detector_hint(detector);
     ck_assert(fault_wait_blocked(LIMIT_MS));
-    ck_assert_int_eq(detector_check(detector, check_done, &answers), 0);
+    ck_assert_int_eq(detector_check(detector, NULL, check_done, &answers), 0);
     status_cell_ref(owner.cell);
     detector_close(detector);
     ck_assert_uint_eq(answers.of_role[ROLE_UNKNOWN], 1);

@@ -309,37 +309,6 @@ START_TEST(the_root_directory_needs_no_second_slash)
 }
 END_TEST
 
-/* --------------------------------------------------------- position */
-
-START_TEST(a_position_is_read_from_its_file)
-{
-    struct position position;
-    char path[PATH_MAX + 16];
-    static const char TEXT[] = "0000000000000007/00000000000000aa\n";
-
-    snprintf(path, sizeof path, "%s/app.db-pos", fixture.directory);
-    ck_assert_int_eq(mount_read_position(&look, "app.db", &position), -ENOENT);
-    fixture_write(path, TEXT, POSITION_SIZE);
-    ck_assert_int_eq(mount_read_position(&look, "app.db", &position), 0);
-    ck_assert_uint_eq(position.txid, 7);
-    ck_assert_uint_eq(position.checksum, 0xaa);
-    fixture_write(path, TEXT, POSITION_SIZE - 1);
-    ck_assert_int_eq(mount_read_position(&look, "app.db", &position), -EBADMSG);
-    fault_inject(CALL_POSITION_READ, ENOTCONN);
-    ck_assert_int_eq(mount_read_position(&look, "app.db", &position),
-                     -ENOTCONN);
-}
-END_TEST
-
-START_TEST(a_position_stays_inside_the_directory)
-{
-    struct position position;
-
-    ck_assert_int_eq(mount_read_position(&look, "", &position), -EINVAL);
-    ck_assert_int_eq(mount_read_position(&look, "../x", &position), -EINVAL);
-}
-END_TEST
-
 /* -------------------------------------------------------- mountinfo */
 
 static const struct mountinfo_key BY_ID = {.has_id = true,
@@ -444,8 +413,6 @@ static TCase* file_tests(void)
     tcase_add_test(tcase, no_descriptor_stays_open);
     tcase_add_test(tcase, paths_that_do_not_fit_are_refused);
     tcase_add_test(tcase, the_root_directory_needs_no_second_slash);
-    tcase_add_test(tcase, a_position_is_read_from_its_file);
-    tcase_add_test(tcase, a_position_stays_inside_the_directory);
     return tcase;
 }
 

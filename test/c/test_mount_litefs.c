@@ -225,7 +225,7 @@ static enum role check_now(void)
     struct check_answers own;
 
     check_answers_init(&own);
-    ck_assert_int_eq(mount_source_check(source, check_done, &own), 0);
+    ck_assert_int_eq(mount_source_check(source, NULL, check_done, &own), 0);
     ck_assert(check_wait(&own, 1, LIMIT_MS));
     for (enum role role = ROLE_UNKNOWN; role < ROLE_NOT_LITEFS; role++) {
         if (own.of_role[role] > 0) {
@@ -311,7 +311,7 @@ START_TEST(a_check_that_meets_an_event_looks_again)
     reconnect();
     ck_assert_int_eq(check_now(), ROLE_PRIMARY);
     fault_block(CALL_ROOT_STATX);
-    ck_assert_int_eq(mount_source_check(source, check_done, &answers), 0);
+    ck_assert_int_eq(mount_source_check(source, NULL, check_done, &answers), 0);
     ck_assert(fault_wait_blocked(LIMIT_MS));
     looks = fault_count(CALL_ROOT_STATX);
     status_cell_post(cell.cell, &event, NULL);

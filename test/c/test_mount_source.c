@@ -294,11 +294,11 @@ END_TEST
 START_TEST(a_check_tells_what_is_there_now)
 {
     open_one(NO_TIMER);
-    ck_assert_int_eq(mount_source_check(source, check_done, &answers), 0);
+    ck_assert_int_eq(mount_source_check(source, NULL, check_done, &answers), 0);
     ck_assert(check_wait(&answers, 1, LIMIT_MS));
     ck_assert_uint_eq(answers.of_role[ROLE_NOT_LITEFS], 1);
     fixture_name_primary(&directory, "node-a");
-    ck_assert_int_eq(mount_source_check(source, check_done, &answers), 0);
+    ck_assert_int_eq(mount_source_check(source, NULL, check_done, &answers), 0);
     ck_assert(check_wait(&answers, 2, LIMIT_MS));
     ck_assert_uint_eq(answers.of_role[ROLE_REPLICA], 1);
     close_one();
@@ -314,7 +314,8 @@ START_TEST(waiting_checks_share_one_probe_that_begins_after_them)
     source = attach(&cell, NO_TIMER);
     ck_assert(fault_wait_blocked(LIMIT_MS));
     for (int i = 0; i < 100; i++) {
-        ck_assert_int_eq(mount_source_check(source, check_done, &answers), 0);
+        ck_assert_int_eq(mount_source_check(source, NULL, check_done, &answers),
+                         0);
     }
     fault_release();
     ck_assert(check_wait(&answers, 100, LIMIT_MS));
@@ -331,9 +332,11 @@ START_TEST(too_many_checks_are_refused_and_detaching_answers_the_rest)
     mount_source_hint(source);
     ck_assert(fault_wait_blocked(LIMIT_MS));
     for (int i = 0; i < 4096; i++) {
-        ck_assert_int_eq(mount_source_check(source, check_done, &answers), 0);
+        ck_assert_int_eq(mount_source_check(source, NULL, check_done, &answers),
+                         0);
     }
-    ck_assert_int_eq(mount_source_check(source, check_done, &answers), -EAGAIN);
+    ck_assert_int_eq(mount_source_check(source, NULL, check_done, &answers),
+                     -EAGAIN);
     mount_source_detach(source);
     ck_assert_uint_eq(answers.count, 4096);
     ck_assert_uint_eq(answers.of_role[ROLE_UNKNOWN], 4096);
@@ -349,11 +352,11 @@ START_TEST(a_check_says_primary_only_without_the_file)
     cell_set_up(&cell, MODE_PLAIN, NO_TIMER);
     source = attach(&cell, NO_TIMER);
     ck_assert_int_ge(cell_wait(&cell, role_is, ROLE_PRIMARY, LIMIT_MS), 0);
-    ck_assert_int_eq(mount_source_check(source, check_done, &answers), 0);
+    ck_assert_int_eq(mount_source_check(source, NULL, check_done, &answers), 0);
     ck_assert(check_wait(&answers, 1, LIMIT_MS));
     ck_assert_uint_eq(answers.of_role[ROLE_PRIMARY], 1);
     fault_inject(CALL_PRIMARY_STAT, EIO);
-    ck_assert_int_eq(mount_source_check(source, check_done, &answers), 0);
+    ck_assert_int_eq(mount_source_check(source, NULL, check_done, &answers), 0);
     ck_assert(check_wait(&answers, 2, LIMIT_MS));
     ck_assert_uint_eq(answers.of_role[ROLE_PRIMARY], 1);
     close_one();
@@ -466,7 +469,8 @@ static void* racer_main(void* arg)
         check_answers_init(&own);
         attached = attach(&racer->cell, 60);
         mount_source_hint(attached);
-        ck_assert_int_eq(mount_source_check(attached, check_done, &own), 0);
+        ck_assert_int_eq(mount_source_check(attached, NULL, check_done, &own),
+                         0);
         if (i % 2 == 0) {
             ck_assert(check_wait(&own, 1, LIMIT_MS));
         }

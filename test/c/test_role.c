@@ -472,6 +472,38 @@ START_TEST(overdue_probe_is_noticed_when_it_comes_back)
 }
 END_TEST
 
+/* A position file was read, say. */
+START_TEST(probe_that_ends_without_a_sample_changes_nothing)
+{
+    world_open_mounted(&world);
+    stream_says_primary(&world, 1000);
+    mount_primary(&world, 1010);
+    int64_t deadline = role_deadline(&world.state);
+    uint64_t generation = world.state.status.generation;
+    probe_started(&world, 2000);
+    probe_ended(&world, 2001);
+    ck_assert_uint_eq(world.effects, 0);
+    ck_assert_int_eq(role_deadline(&world.state), deadline);
+    ck_assert_uint_eq(world.state.status.generation, generation);
+}
+END_TEST
+
+/* It tells that LiteFS goes on, but only a look tells as what. */
+START_TEST(overdue_probe_without_a_sample_asks_for_one)
+{
+    world_open_mounted(&world);
+    stream_says_primary(&world, 1000);
+    mount_primary(&world, 1010);
+    probe_started(&world, 2000);
+    probe_ended(&world, 9000);
+    world_expect_role(&world, ROLE_UNKNOWN);
+    ck_assert_int_eq(world.state.status.mount, MOUNT_TIMEOUT);
+    ck_assert(world.effects & EFFECT_PROBE);
+    mount_primary(&world, 9010);
+    world_expect_role(&world, ROLE_PRIMARY);
+}
+END_TEST
+
 START_TEST(hanging_plain_directory_is_unknown)
 {
     open_with(MODE_AUTO, false, true);
@@ -709,6 +741,8 @@ Suite* suite_role(void)
         short_poll_does_not_shorten_a_plain_directorys_life,
         overdue_probe_ends_both_halves,
         overdue_probe_is_noticed_when_it_comes_back,
+        probe_that_ends_without_a_sample_changes_nothing,
+        overdue_probe_without_a_sample_asks_for_one,
         hanging_plain_directory_is_unknown,
         grace_starts_again_with_every_name,
         grace_is_for_no_primary_only,

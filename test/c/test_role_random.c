@@ -17,6 +17,7 @@ struct memory {
     int64_t event_ms;
     struct mount_sample sample;
     bool litefs_seen;
+    bool polled;
     int64_t probe_ms; /* of the probe that runs, else 0 */
     int64_t down_ms;  /* the stream's, 0 while up */
 };
@@ -78,6 +79,7 @@ static void pick_input(struct role_input* input, const struct role_world* world,
         break;
     case INPUT_STREAM_DOWN:
     case INPUT_PROBE_STARTED:
+    case INPUT_PROBE_ENDED:
     case INPUT_TICK:
         break;
     }
@@ -104,6 +106,10 @@ static void remember(struct memory* memory, const struct role_input* input,
     case INPUT_PROBE_STARTED:
         memory->probe_ms = now_ms;
         break;
+    case INPUT_PROBE_ENDED:
+        if (now_ms < memory->probe_ms + PROBE_TIMEOUT_MS)
+            memory->probe_ms = 0;
+        break;
     case INPUT_MOUNT:
         memory->sample = input->mount;
         memory->probe_ms = 0;
@@ -125,8 +131,13 @@ static void check_primary_on_litefs(const struct memory* memory, int64_t now_ms)
     bool shows =
         sample->root_writable && sample->primary_file != PRIMARY_FILE_PRESENT;
     ck_assert(newer ? shows : says);
-    if (!says && memory->down_ms)
+    if (says || !memory->down_ms)
+        return;
+    /* Without a poll a sample lives as long as the stream. */
+    if (memory->polled || sample->started_ms > memory->down_ms)
         ck_assert_int_lt(now_ms - sample->started_ms, POLL_MS + 3000);
+    else
+        ck_assert_int_lt(now_ms - memory->down_ms, 3000);
 }
 
 static void check_role(const struct role_world* world,
@@ -176,7 +187,7 @@ static void run_once(enum mount_mode mode)
     struct role_config config = world_config(mode);
     config.poll_enabled = pick(4) != 0;
     struct role_world world;
-    struct memory memory = {0};
+    struct memory memory = {.polled = config.poll_enabled};
     world_open(&world, &config);
     for (int i = 0; i < STEPS; i++) {
         struct role_input input;

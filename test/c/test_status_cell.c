@@ -42,7 +42,8 @@ static void open_cell(int64_t grace_ms, int64_t probe_timeout_ms)
                                        .stream_enabled = true,
                                        .grace_ms = grace_ms,
                                        .probe_timeout_ms = probe_timeout_ms};
-    const struct status_cell_hooks hooks = {count_hint, count_free, &owner};
+    const struct status_cell_hooks hooks = {
+        .changed = count_hint, .free = count_free, .ctx = &owner};
     ck_assert_int_eq(status_cell_open(&config, &hooks, &cell), 0);
 }
 
@@ -413,7 +414,8 @@ static void open_threaded(void)
 {
     const struct role_config config = {
         .stream_enabled = true, .grace_ms = 2500, .probe_timeout_ms = 60000};
-    const struct status_cell_hooks hooks = {send_hint, count_free, &owner};
+    const struct status_cell_hooks hooks = {
+        .changed = send_hint, .free = count_free, .ctx = &owner};
     ck_assert_int_eq(status_cell_open(&config, &hooks, &cell), 0);
     post_mount(false);
     post_reconnected();

@@ -9,7 +9,8 @@
 %%       litefs_simulator:node(Sim, <<"node-2">>),
 %%   ok = litefs_simulator:stop_node(Sim, <<"node-1">>),   % node-2 takes over
 %%   ok = litefs_simulator:start_node(Sim, <<"node-1">>),  % as a replica
-%%   ok = litefs_simulator:promote(Sim, <<"node-1">>).
+%%   ok = litefs_simulator:promote(Sim, <<"node-1">>),
+%%   ok = litefs_simulator:tx(Sim, <<"node-2">>, <<"app.db">>, {7, 16#aa}).
 %%
 %% A Repo on it uses `mount: :plain`. The sequences of events are those that
 %% LiteFS v0.5.14 shows; the delays are options, in milliseconds.
@@ -24,6 +25,7 @@
 -export([stop_node/2]).
 -export([start_node/2]).
 -export([promote/2]).
+-export([tx/4]).
 
 %% For litefs_simulator_http.
 -export([subscribe/2]).
@@ -80,6 +82,12 @@ start_node(Sim, Name) ->
 promote(Sim, Name) ->
     gen_server:call(Sim, {promote, Name}).
 
+%% The node's stream tells that this database has this position now.
+-spec tx(pid(), name(), Db :: binary(),
+         {TxId :: non_neg_integer(), Checksum :: non_neg_integer()}) -> ok.
+tx(Sim, Name, Db, Position) ->
+    gen_server:call(Sim, {tx, Name, Db, Position}).
+
 %% The caller gets {litefs_event, Line} for each line, the first at once.
 -spec subscribe(pid(), name()) -> ok.
 subscribe(Sim, Name) ->
@@ -118,6 +126,9 @@ handle_call({promote, _}, _From, #{primary := none} = State) ->
     {reply, {error, no_primary}, State};
 handle_call({promote, Name}, _From, #{primary := Old} = State) ->
     {reply, ok, take_over(Name, see(Old, none, State))};
+handle_call({tx, Name, Db, Position}, _From, State) ->
+    tell(tx_line(Db, Position), member(Name, State)),
+    {reply, ok, State};
 handle_call({subscribe, Name}, {Pid, _}, State) ->
     #member{subscribers = Subscribers} = Member = member(Name, State),
     Pid ! {litefs_event, line("init", Member)},
@@ -230,9 +241,11 @@ see(Name, View, State) ->
             set(Name, Changed, State)
     end.
 
-show(#member{subscribers = Subscribers} = Member) ->
+show(#member{} = Member) ->
     show_file(Member),
-    Line = line("primaryChange", Member),
+    tell(line("primaryChange", Member), Member).
+
+tell(Line, #member{subscribers = Subscribers}) ->
     [Pid ! {litefs_event, Line} || Pid <- maps:keys(Subscribers)],
     ok.
 
@@ -250,6 +263,13 @@ show_file(#member{directory = Directory}) ->
 line(Type, #member{view = View}) ->
     io_lib:format("{\"type\":\"~s\",\"data\":{\"isPrimary\":~p~ts}}\n",
                   [Type, View =:= primary, hostname(View)]).
+
+tx_line(Db, {TxId, Checksum}) ->
+    io_lib:format("{\"type\":\"tx\",\"db\":\"~ts\",\"data\":{\"txID\":"
+                  "\"~16.16.0b\",\"postApplyChecksum\":\"~16.16.0b\","
+                  "\"pageSize\":4096,\"commit\":2,"
+                  "\"timestamp\":\"2023-09-06T19:12:34.985Z\"}}\n",
+                  [Db, TxId, Checksum]).
 
 %% LiteFS leaves the name out on the primary itself.
 hostname({replica, Name}) -> [",\"hostname\":\"", Name, "\""];

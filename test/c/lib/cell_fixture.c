@@ -124,13 +124,17 @@ void check_answers_init(struct check_answers* answers)
     cond_init(&answers->changed);
 }
 
-void check_done(void* ctx, enum role role)
+void check_done(void* ctx, enum role role, const struct position* position)
 {
     struct check_answers* answers = ctx;
 
     pthread_mutex_lock(&answers->mutex);
     answers->count++;
     answers->of_role[role]++;
+    if (position != NULL) {
+        answers->positions++;
+        answers->position = *position;
+    }
     pthread_cond_broadcast(&answers->changed);
     pthread_mutex_unlock(&answers->mutex);
 }

@@ -40,10 +40,12 @@ struct check_answers {
     pthread_cond_t changed;
     unsigned count;
     unsigned of_role[ROLE_NOT_LITEFS + 1];
+    unsigned positions;       /* how many had one */
+    struct position position; /* the last of them */
 };
 
 void check_answers_init(struct check_answers* answers);
-void check_done(void* answers, enum role role);
+void check_done(void* answers, enum role role, const struct position* position);
 bool check_wait(struct check_answers* answers, unsigned count,
                 int64_t limit_ms);
 

@@ -3,8 +3,10 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +16,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { NODE_ROOT = 1, NODE_PRIMARY, NODE_LAG, CACHE_SECONDS = 60 };
+enum {
+    NODE_ROOT = 1,
+    NODE_PRIMARY,
+    NODE_LAG,
+    NODE_POSITION,
+    CACHE_SECONDS = 60
+};
 
 bool fuse_stub_possible(void)
 {
@@ -38,9 +46,19 @@ static void reply(struct fuse_stub* stub, uint64_t unique, int err,
     }
 }
 
+static bool is_position(uint64_t node)
+{
+    return node >= NODE_POSITION && node < NODE_POSITION + FUSE_STUB_DBS;
+}
+
 /* The content of a node, NULL where it does not exist now. */
 static const char* content_of(struct fuse_stub* stub, uint64_t node)
 {
+    if (is_position(node)) {
+        const char* content = stub->positions[node - NODE_POSITION].content;
+
+        return content[0] != '\0' ? content : NULL;
+    }
     switch (node) {
     case NODE_PRIMARY:
         return stub->has_primary_file ? stub->primary_file : NULL;
@@ -86,14 +104,25 @@ static void on_getattr(struct fuse_stub* stub, uint64_t unique, uint64_t node)
     }
 }
 
+/* 0 where there is none. */
+static uint64_t node_of(struct fuse_stub* stub, const char* name)
+{
+    for (int i = 0; i < FUSE_STUB_DBS; i++) {
+        if (strcmp(name, stub->positions[i].name) == 0) {
+            return (uint64_t)(NODE_POSITION + i);
+        }
+    }
+    return strcmp(name, ".primary") == 0 ? NODE_PRIMARY
+           : strcmp(name, ".lag") == 0   ? NODE_LAG
+                                         : 0;
+}
+
 static void on_lookup(struct fuse_stub* stub, uint64_t unique, const char* name)
 {
     struct fuse_entry_out out = {.entry_valid = CACHE_SECONDS};
 
     stub->lookups++;
-    out.nodeid = strcmp(name, ".primary") == 0 ? NODE_PRIMARY
-                 : strcmp(name, ".lag") == 0   ? NODE_LAG
-                                               : 0;
+    out.nodeid = node_of(stub, name);
     if (out.nodeid != 0 && attr_of(stub, out.nodeid, &out.attr)) {
         reply(stub, unique, 0, &out, sizeof out);
     } else {
@@ -135,6 +164,7 @@ static void on_request(struct fuse_stub* stub, const struct fuse_in_header* in)
         break;
     case FUSE_OPEN:
         /* Like LiteFS: also for a file that is gone. */
+        stub->open_files++;
         reply(stub, in->unique, 0, &opened, sizeof opened);
         break;
     case FUSE_READ:
@@ -145,6 +175,7 @@ static void on_request(struct fuse_stub* stub, const struct fuse_in_header* in)
         reply(stub, in->unique, 0, &statfs, sizeof statfs);
         break;
     case FUSE_RELEASE:
+        stub->open_files--;
         reply(stub, in->unique, 0, NULL, 0);
         break;
     case FUSE_FORGET:
@@ -154,6 +185,12 @@ static void on_request(struct fuse_stub* stub, const struct fuse_in_header* in)
     default:
         reply(stub, in->unique, ENOSYS, NULL, 0);
     }
+}
+
+static bool is_frozen(const struct fuse_stub* stub,
+                      const struct fuse_in_header* in)
+{
+    return stub->frozen || (stub->position_frozen && is_position(in->nodeid));
 }
 
 static void* stub_main(void* arg)
@@ -173,13 +210,35 @@ static void* stub_main(void* arg)
             continue;
         }
         pthread_mutex_lock(&stub->mutex);
-        while (stub->frozen) {
+        while (is_frozen(stub, (const void*)buffer)) {
             pthread_cond_wait(&stub->thawed, &stub->mutex);
         }
+        stub->requests++;
         on_request(stub, (const void*)buffer);
         pthread_mutex_unlock(&stub->mutex);
     }
     return NULL;
+}
+
+/* The first FLUSH is answered with ENOSYS, and after that the kernel sends
+ * none. LiteFS takes them; but a process that ends with a descriptor open on
+ * a file system of its own would wait for its own answer, for ever. */
+static void end_flushes(struct fuse_stub* stub, const char* directory)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/.flush", directory);
+    strcpy(stub->positions[0].name, ".flush");
+    strcpy(stub->positions[0].content, "x");
+    close(open(path, O_RDONLY | O_CLOEXEC));
+    while (fuse_stub_open_files(stub) != 0) {
+        sched_yield();
+    }
+    pthread_mutex_lock(&stub->mutex);
+    memset(&stub->positions[0], 0, sizeof stub->positions[0]);
+    stub->lookups = 0;
+    stub->requests = 0;
+    pthread_mutex_unlock(&stub->mutex);
 }
 
 void fuse_stub_start(struct fuse_stub* stub, const char* directory,
@@ -200,11 +259,13 @@ void fuse_stub_start(struct fuse_stub* stub, const char* directory,
         mount(source, directory, "fuse", MS_NOSUID | MS_NODEV, options) == 0,
         "mount: %s", strerror(errno));
     ck_assert_int_eq(pthread_create(&stub->thread, NULL, stub_main, stub), 0);
+    end_flushes(stub, directory);
 }
 
 void fuse_stub_die(struct fuse_stub* stub)
 {
     fuse_stub_freeze(stub, false);
+    fuse_stub_freeze_positions(stub, false);
     eventfd_write(stub->stop_fd, 1);
     pthread_join(stub->thread, NULL);
     close(stub->device_fd);
@@ -234,10 +295,47 @@ void fuse_stub_set_lag(struct fuse_stub* stub, const char* content)
     pthread_mutex_unlock(&stub->mutex);
 }
 
+/* The kernel may wait for a read that is under way, so the mutex, without
+ * which that is not answered, must be free. */
+static void invalidate(struct fuse_stub* stub, uint64_t node)
+{
+    struct fuse_notify_inval_inode_out out = {.ino = node};
+
+    reply(stub, 0, -FUSE_NOTIFY_INVAL_INODE, &out, sizeof out);
+}
+
+void fuse_stub_set_position(struct fuse_stub* stub, const char* db,
+                            const char* content)
+{
+    char name[64];
+    int at = 0;
+
+    snprintf(name, sizeof name, "%s-pos", db);
+    pthread_mutex_lock(&stub->mutex);
+    while (stub->positions[at].name[0] != '\0' &&
+           strcmp(stub->positions[at].name, name) != 0) {
+        at++;
+        ck_assert_int_lt(at, FUSE_STUB_DBS);
+    }
+    strcpy(stub->positions[at].name, name);
+    snprintf(stub->positions[at].content, sizeof stub->positions[at].content,
+             "%s", content != NULL ? content : "");
+    pthread_mutex_unlock(&stub->mutex);
+    invalidate(stub, (uint64_t)(NODE_POSITION + at));
+}
+
 void fuse_stub_freeze(struct fuse_stub* stub, bool frozen)
 {
     pthread_mutex_lock(&stub->mutex);
     stub->frozen = frozen;
+    pthread_cond_broadcast(&stub->thawed);
+    pthread_mutex_unlock(&stub->mutex);
+}
+
+void fuse_stub_freeze_positions(struct fuse_stub* stub, bool frozen)
+{
+    pthread_mutex_lock(&stub->mutex);
+    stub->position_frozen = frozen;
     pthread_cond_broadcast(&stub->thawed);
     pthread_mutex_unlock(&stub->mutex);
 }
@@ -250,4 +348,24 @@ unsigned fuse_stub_lookups(struct fuse_stub* stub)
     lookups = stub->lookups;
     pthread_mutex_unlock(&stub->mutex);
     return lookups;
+}
+
+unsigned fuse_stub_requests(struct fuse_stub* stub)
+{
+    unsigned requests;
+
+    pthread_mutex_lock(&stub->mutex);
+    requests = stub->requests;
+    pthread_mutex_unlock(&stub->mutex);
+    return requests;
+}
+
+int fuse_stub_open_files(struct fuse_stub* stub)
+{
+    int open_files;
+
+    pthread_mutex_lock(&stub->mutex);
+    open_files = stub->open_files;
+    pthread_mutex_unlock(&stub->mutex);
+    return open_files;
 }

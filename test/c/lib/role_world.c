@@ -133,6 +133,12 @@ void probe_started(struct role_world* world, int64_t t)
     world_input(world, t, &input);
 }
 
+void probe_ended(struct role_world* world, int64_t t)
+{
+    const struct role_input input = {.type = INPUT_PROBE_ENDED};
+    world_input(world, t, &input);
+}
+
 void mount_sampled(struct role_world* world, int64_t started, int64_t t,
                    const struct mount_sample* sample)
 {

@@ -39,6 +39,8 @@ void stream_names_nobody(struct role_world* world, int64_t t);
 void stream_down(struct role_world* world, int64_t t);
 
 void probe_started(struct role_world* world, int64_t t);
+/* It has come back without a sample. */
+void probe_ended(struct role_world* world, int64_t t);
 /* A probe that began at `started` and came back at `t`. */
 void mount_sampled(struct role_world* world, int64_t started, int64_t t,
                    const struct mount_sample* sample);

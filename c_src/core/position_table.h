@@ -1,0 +1,47 @@
+/*
+ * The newest position of each database, from events and from reads.
+ *
+ * Pure; the cell's mutex guards it. LiteFS sends events in its own order, so
+ * an event always counts, also one that goes backward, as after a snapshot. A
+ * read of `<db>-pos` has no place in that order. It counts only if no event
+ * of its database has come since it began: who reads takes a mark first.
+ *
+ * More than POSITIONS_MAX databases: the ones that came later are not kept.
+ */
+#ifndef ECTO_LITEFS_POSITION_TABLE_H
+#define ECTO_LITEFS_POSITION_TABLE_H
+
+#include "position.h"
+#include "status.h"
+
+/* A copy of the name; "", of which nothing is ever known, of one that is too
+ * long. */
+void db_name_copy(char to[DB_NAME_MAX + 1], const char* db);
+
+/* All zero: nothing is known. */
+struct position_table {
+    struct db_position slots[POSITIONS_MAX];
+    uint64_t marks[POSITIONS_MAX]; /* the clock at the last event of each */
+    int count;
+    uint64_t clock; /* counts the events and the times it forgot */
+    uint64_t epoch; /* the clock when it forgot last */
+};
+
+/* Both: true when what is known has changed. */
+bool position_table_event(struct position_table* table,
+                          const struct db_position* position);
+bool position_table_read(struct position_table* table,
+                         const struct db_position* position, uint64_t mark);
+
+/* For a read that is about to begin. */
+uint64_t position_table_mark(const struct position_table* table,
+                             const char* db);
+
+bool position_table_get(const struct position_table* table, const char* db,
+                        struct position* position);
+
+/* Events may have been missed, among them that of a snapshot that went
+ * backward: what is known is worth nothing, and no mark of before holds. */
+void position_table_forget(struct position_table* table);
+
+#endif

@@ -1,0 +1,285 @@
+%% Positions on real LiteFS, as the NIF gives them: are they those of the
+%% files, and does asking for them keep LiteFS from stopping and starting?
+%%
+%% No Repo and no pool: the only descriptors on the mounts are the NIF's own.
+-module(position_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0]).
+-export([suite/0]).
+-export([init_per_suite/1]).
+-export([end_per_suite/1]).
+-export([init_per_testcase/2]).
+-export([end_per_testcase/2]).
+
+-export([check_gives_the_position_after_the_commit/1]).
+-export([replica_is_hinted_and_has_the_position/1]).
+-export([without_a_stream_a_watched_position_is_followed/1]).
+-export([unknown_after_the_stream_was_lost_until_it_is_read/1]).
+-export([clean_stop_between_checks/1]).
+-export([stop_right_after_a_check/1]).
+-export([kill_right_after_a_check/1]).
+-export([stop_while_a_position_is_watched/1]).
+
+-define(nif, ecto_litefs_nif).
+-define(DB, <<"app.db">>).
+
+all() ->
+    [check_gives_the_position_after_the_commit,
+     replica_is_hinted_and_has_the_position,
+     without_a_stream_a_watched_position_is_followed,
+     unknown_after_the_stream_was_lost_until_it_is_read,
+     clean_stop_between_checks,
+     stop_right_after_a_check,
+     kill_right_after_a_check,
+     stop_while_a_position_is_watched].
+
+suite() ->
+    [{timetrap, {seconds, 60}}].
+
+init_per_suite(Config) ->
+    e2e_cluster:skip_unless_possible(Config).
+
+end_per_suite(_Config) ->
+    ok.
+
+init_per_testcase(Case, Config) ->
+    LogDir = filename:join(proplists:get_value(priv_dir, Config), Case),
+    Cluster = litefs_cluster:start(#{log_dir => LogDir}),
+    write(Cluster, a, "CREATE TABLE t (x)"),
+    [{cluster, Cluster} | Config].
+
+end_per_testcase(_Case, Config) ->
+    litefs_cluster:destroy(proplists:get_value(cluster, Config)).
+
+%%% What is read
+
+check_gives_the_position_after_the_commit(Config) ->
+    Cluster = cluster(Config),
+    Handle = open(Cluster, a),
+    {ok, Db} = open_database(Cluster, a),
+    Positions = [begin
+                     insert(Db),
+                     File = file_position(Cluster, a),
+                     ?assertEqual({primary, File}, check(Handle, ?DB)),
+                     ?assertEqual(File, ?nif:position(Handle, ?DB)),
+                     File
+                 end || _ <- lists:seq(1, 50)],
+    ?assertEqual(Positions, lists:ukeysort(1, Positions)),
+    ?assertEqual(50, length(lists:usort(Positions))),
+    ok = ecto_litefs_test_sqlite:close(Db),
+    ?assertEqual({primary, none}, check(Handle, none)),
+    ?assertEqual({primary, none}, check(Handle, <<"other.db">>)),
+    Last = lists:last(Positions),
+    B = open(Cluster, b),
+    true = e2e_wait:until("the replica has it", fun() ->
+        check(B, ?DB) =:= {replica, Last}
+    end),
+    ?assertEqual(file_position(Cluster, b), Last).
+
+replica_is_hinted_and_has_the_position(Config) ->
+    Cluster = cluster(Config),
+    {A, B} = {open(Cluster, a), open(Cluster, b)},
+    ok = ?nif:subscribe(B),
+    {ok, Db} = open_database(Cluster, a),
+    [begin
+         insert(Db),
+         {primary, Position} = check(A, ?DB),
+         ok = await_hint(B, Position)
+     end || _ <- lists:seq(1, 20)],
+    ok = ecto_litefs_test_sqlite:close(Db),
+    ?assertEqual(file_position(Cluster, b), ?nif:position(B, ?DB)).
+
+without_a_stream_a_watched_position_is_followed(Config) ->
+    Cluster = cluster(Config),
+    A = open(Cluster, a),
+    B = open(Cluster, b, undefined),
+    ok = ?nif:subscribe(B),
+    ok = ?nif:watch_position(B, ?DB, true),
+    {ok, Db} = open_database(Cluster, a),
+    [begin
+         insert(Db),
+         {primary, Position} = check(A, ?DB),
+         ok = await_hint(B, Position)
+     end || _ <- lists:seq(1, 20)],
+    ok = ecto_litefs_test_sqlite:close(Db),
+    ok = ?nif:watch_position(B, ?DB, false),
+    no_descriptor(Cluster, b).
+
+unknown_after_the_stream_was_lost_until_it_is_read(Config) ->
+    Cluster = cluster(Config),
+    B = open(Cluster, b),
+    ok = ?nif:watch_position(B, ?DB, true),
+    Before = file_position(Cluster, b),
+    true = e2e_wait:until("it was read", fun() ->
+        ?nif:position(B, ?DB) =:= Before
+    end),
+    Node = litefs_cluster:node(Cluster, b),
+    _ = litefs_node:kill(Node),
+    true = e2e_wait:until("it is not known any more", fun() ->
+        ?nif:position(B, ?DB) =:= unknown
+    end),
+    write(Cluster, a, "INSERT INTO t VALUES (0)"),
+    ok = litefs_node:start(Node),
+    After = file_position(Cluster, a),
+    ok = ready(B),
+    true = e2e_wait:until("it was read again", fun() ->
+        ?nif:position(B, ?DB) =:= After
+    end).
+
+%%% What LiteFS notices of it
+
+%% A stop that meets an open descriptor does not unmount: it ends with status 1
+%% and leaves a dead mount. On a busy machine it may meet a look.
+clean_stop_between_checks(Config) ->
+    Cluster = cluster(Config),
+    Handle = open(Cluster, b),
+    mostly_clean([begin
+                      {replica, {_TxId, _Checksum}} = check(Handle, ?DB),
+                      no_descriptor(Cluster, b),
+                      restart(Cluster, Handle)
+                  end || _ <- lists:seq(1, 10)]).
+
+%% The descriptor is closed when the stream breaks off, which may or may not be
+%% before LiteFS unmounts; but LiteFS can always start again.
+stop_right_after_a_check(Config) ->
+    Cluster = cluster(Config),
+    Handle = open(Cluster, b),
+    Statuses = [begin
+                    _ = [check(Handle, ?DB) || _ <- lists:seq(1, 50)],
+                    restart(Cluster, Handle)
+                end || _ <- lists:seq(1, 20)],
+    ct:pal("~b of 20 stops right after a check did unmount",
+           [length([0 || 0 <- Statuses])]).
+
+kill_right_after_a_check(Config) ->
+    Cluster = cluster(Config),
+    Handle = open(Cluster, b),
+    [begin
+         _ = [check(Handle, ?DB) || _ <- lists:seq(1, 50)],
+         _ = litefs_node:kill(litefs_cluster:node(Cluster, b)),
+         start(Cluster, Handle)
+     end || _ <- lists:seq(1, 5)].
+
+%% The polls begin when the stream is lost, which is when LiteFS stops.
+stop_while_a_position_is_watched(Config) ->
+    Cluster = cluster(Config),
+    Handle = open(Cluster, b),
+    ok = ?nif:watch_position(Handle, ?DB, true),
+    mostly_clean([begin
+                      true = e2e_wait:until("it was read", fun() ->
+                          ?nif:position(Handle, ?DB) =/= unknown
+                      end),
+                      %% That is before the second answer.
+                      _ = [check(Handle, none) || _ <- [1, 2]],
+                      no_descriptor(Cluster, b),
+                      restart(Cluster, Handle)
+                  end || _ <- lists:seq(1, 10)]).
+
+mostly_clean(Statuses) ->
+    ?assertMatch({Clean, _} when Clean >= 7,
+                 {length([0 || 0 <- Statuses]), Statuses}).
+
+%% How it ended.
+restart(Cluster, Handle) ->
+    Status = litefs_node:stop(litefs_cluster:node(Cluster, b)),
+    start(Cluster, Handle),
+    Status.
+
+start(Cluster, Handle) ->
+    no_descriptor(Cluster, b),
+    Node = litefs_cluster:node(Cluster, b),
+    ?assertEqual(ok, litefs_node:start(Node)),
+    ?assertEqual(1, litefs_node:layers(litefs_node:mount_dir(Node))),
+    true = e2e_wait:until("a check gives role and position", fun() ->
+        ok = ready(Handle),
+        case check(Handle, ?DB) of
+            {replica, {_TxId, _Checksum}} -> true;
+            Other -> Other
+        end
+    end).
+
+%%% The NIF
+
+open(Cluster, Name) ->
+    Port = litefs_node:port(litefs_cluster:node(Cluster, Name)),
+    open(Cluster, Name, iolist_to_binary(["http://127.0.0.1:",
+                                          integer_to_list(Port), "/events"])).
+
+open(Cluster, Name, Url) ->
+    {ok, Handle} = ?nif:open(#{primary_file => path(Cluster, Name, ".primary"),
+                               events_url => Url, poll_interval => 1000,
+                               mount => required, litefs_seen => true}),
+    ok = ready(Handle),
+    Handle.
+
+%% There is no pool to reconnect.
+ready(Handle) ->
+    true = e2e_wait:until("the role is known", fun() ->
+        case ?nif:snapshot(Handle) of
+            #{reconnect := {pending, Epoch}} ->
+                ok = ?nif:reconnected(Handle, Epoch),
+                pending;
+            #{role := Role, stream := Stream} = Snapshot ->
+                (lists:member(Role, [primary, replica])
+                 andalso lists:member(Stream, [up, off])) orelse Snapshot
+        end
+    end),
+    ok.
+
+check(Handle, Db) ->
+    Ref = make_ref(),
+    ok = ?nif:check(Handle, Ref, Db),
+    receive
+        {ecto_litefs_check, Ref, Role, Position} -> {Role, Position}
+    after 10000 -> error(no_answer)
+    end.
+
+await_hint(Handle, Position) ->
+    case ?nif:positions(Handle) of
+        #{?DB := Position} ->
+            ok;
+        Other ->
+            receive
+                {ecto_litefs_position, Handle} -> await_hint(Handle, Position)
+            after 10000 -> error({no_hint, Position, Other})
+            end
+    end.
+
+%% Soon this VM has nothing open on the mount.
+no_descriptor(Cluster, Name) ->
+    Mount = litefs_node:mount_dir(litefs_cluster:node(Cluster, Name)),
+    true = e2e_wait:until("nothing is open on the mount", 1000, fun() ->
+        {ok, Descriptors} = file:list_dir("/proc/self/fd"),
+        Targets = [file:read_link(filename:join("/proc/self/fd", D))
+                   || D <- Descriptors],
+        [] =:= [T || {ok, T} <- Targets,
+                     string:prefix(T, Mount) =/= nomatch]
+    end).
+
+%%% The database
+
+write(Cluster, Name, Sql) ->
+    {ok, Db} = open_database(Cluster, Name),
+    _ = ecto_litefs_test_sqlite:execute(Db, Sql, []),
+    ecto_litefs_test_sqlite:close(Db).
+
+open_database(Cluster, Name) ->
+    ecto_litefs_test_sqlite:open(#{database => path(Cluster, Name, ?DB),
+                                   journal_mode => wal}).
+
+insert(Db) ->
+    ecto_litefs_test_sqlite:execute(Db, "INSERT INTO t VALUES (0)", []).
+
+file_position(Cluster, Name) ->
+    {ok, <<TxId:16/binary, "/", Checksum:16/binary, "\n">>} =
+        file:read_file(path(Cluster, Name, [?DB, "-pos"])),
+    {binary_to_integer(TxId, 16), binary_to_integer(Checksum, 16)}.
+
+path(Cluster, Name, File) ->
+    Mount = litefs_node:mount_dir(litefs_cluster:node(Cluster, Name)),
+    iolist_to_binary([Mount, "/", File]).
+
+cluster(Config) ->
+    proplists:get_value(cluster, Config).
