@@ -172,20 +172,20 @@ queried({refused, Why}, Repo, Function, _Args, _Here) ->
 %% Otherwise what it gave here.
 known_there(Run, Value) ->
     try Run() of
-        {error, Reason} = Error -> unless_unknown(Reason, Value, Error);
-        Done -> Done
+        {error, Reason} = Error ->
+            unless_unknown(Reason, Value, fun() -> Error end);
+        Done ->
+            Done
     catch
         error:Reason:Stack ->
-            case ecto_litefs_query:'unknown_table?'(Reason) of
-                true -> Value;
-                false -> erlang:raise(error, Reason, Stack)
-            end
+            Raise = fun() -> erlang:raise(error, Reason, Stack) end,
+            unless_unknown(Reason, Value, Raise)
     end.
 
-unless_unknown(Reason, Value, Error) ->
+unless_unknown(Reason, Value, Otherwise) ->
     case ecto_litefs_query:'unknown_table?'(Reason) of
         true -> Value;
-        false -> Error
+        false -> Otherwise()
     end.
 
 -spec bulk(module(), atom(), [term()], fun(() -> Result)) -> Result.

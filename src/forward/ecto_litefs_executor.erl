@@ -86,11 +86,16 @@ run(#{protocol := _}) ->
 active(Repo) ->
     get({?MODULE, Repo}) =/= undefined.
 
-checked(#{payload := Payload} = Request, Deadline) ->
-    case {may_write(Request), ecto_litefs_payload:callable(Payload)} of
-        {true, ok} -> admitted(Request, Deadline);
-        {true, {error, Why}} -> {not_executed, Why};
-        {{false, Role}, _} -> {not_primary, Role}
+checked(Request, Deadline) ->
+    case may_write(Request) of
+        true -> compared(Request, Deadline);
+        {false, Role} -> {not_primary, Role}
+    end.
+
+compared(#{payload := Payload} = Request, Deadline) ->
+    case ecto_litefs_payload:callable(Payload) of
+        ok -> admitted(Request, Deadline);
+        {error, Why} -> {not_executed, Why}
     end.
 
 may_write(#{repo := Repo, kind := Kind}) ->

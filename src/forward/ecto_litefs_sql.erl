@@ -18,9 +18,12 @@
 %% Spaces, comments and empty statements, which may come before the first word.
 -define(BLANK, "(?:\\s|--[^\\n]*(?:\\n|$)|/\\*.*?\\*/|;)*").
 
+-define(OPTIONS, [caseless, dotall]).
+-define(GLOBALLY, [global, {return, binary} | ?OPTIONS]).
+
 -spec kind(iodata()) -> kind().
 kind(Sql) ->
-    case re:run(Sql, "^" ?BLANK "([a-z]+)", options([{capture, [1], list}])) of
+    case re:run(Sql, "^" ?BLANK "([a-z]+)", [{capture, [1], list} | ?OPTIONS]) of
         {match, [Word]} -> kind(string:lowercase(Word), Sql);
         nomatch -> other
     end.
@@ -46,7 +49,7 @@ kind(_Other, _) -> other.
 %% The verb that the tables of a WITH are for stands outside of all brackets.
 main_verb(Text) ->
     Verb = "\\b(?:(select|values)|insert|replace|update|delete)\\b",
-    case re:run(Text, Verb, options([])) of
+    case re:run(Text, Verb, ?OPTIONS) of
         {match, [_Write]} -> data;
         {match, [_Read, _]} -> other;
         nomatch -> other
@@ -56,10 +59,10 @@ main_verb(Text) ->
 outside(Sql) ->
     Quoted = "--[^\\n]*|/\\*.*?\\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
         "|`[^`]*`|\\[[^\\]]*\\]",
-    without_brackets(re:replace(Sql, Quoted, " ", options([global]))).
+    without_brackets(re:replace(Sql, Quoted, " ", ?GLOBALLY)).
 
 without_brackets(Text) ->
-    case re:replace(Text, "\\([^()]*\\)", " ", options([global])) of
+    case re:replace(Text, "\\([^()]*\\)", " ", ?GLOBALLY) of
         Text -> Text;
         Shorter -> without_brackets(Shorter)
     end.
@@ -80,10 +83,4 @@ pragma(Sql) ->
     end.
 
 matches(Text, Pattern) ->
-    re:run(Text, Pattern, options([{capture, none}])) =:= match.
-
-options(More) ->
-    case lists:member(global, More) of
-        true -> [caseless, dotall, {return, binary} | More];
-        false -> [caseless, dotall | More]
-    end.
+    re:run(Text, Pattern, [{capture, none} | ?OPTIONS]) =:= match.

@@ -66,19 +66,22 @@ run(Repo, Action, Payload, Options) ->
 
 checked(#{repo := Repo, payload := Payload} = Request, Options) ->
     {_Access, Config} = ecto_litefs_instance:lookup(Repo),
-    #{max_forward_bytes := Max, propagate := Keys} = Config,
-    case {ecto_litefs_payload:check(Payload, Max),
-          ecto_litefs_payload:portable(Payload)} of
-        {ok, ok} ->
-            Context = ecto_litefs_context:collect(Keys),
-            outcome(ecto_litefs_forward:run(
-                      Request#{context := Context}, call_ms(Payload, Config),
-                      maps:get(call, Options, fun ecto_litefs_attempt:call/3)));
-        {{error, TooLarge}, _} ->
-            refuse(TooLarge);
-        {ok, {error, NotPortable}} ->
-            refuse({not_executed, NotPortable})
+    case ecto_litefs_payload:check(Payload, maps:get(max_forward_bytes, Config)) of
+        ok -> portable(Request, Config, Options);
+        {error, TooLarge} -> refuse(TooLarge)
     end.
+
+portable(#{payload := Payload} = Request, Config, Options) ->
+    case ecto_litefs_payload:portable(Payload) of
+        ok -> forward(Request, Config, Options);
+        {error, NotPortable} -> refuse({not_executed, NotPortable})
+    end.
+
+forward(#{payload := Payload} = Request, Config, Options) ->
+    Context = ecto_litefs_context:collect(maps:get(propagate, Config)),
+    Call = maps:get(call, Options, fun ecto_litefs_attempt:call/3),
+    outcome(ecto_litefs_forward:run(Request#{context := Context},
+                                    call_ms(Payload, Config), Call)).
 
 %% A call that was given a longer time than others is waited for.
 call_ms(Payload, #{erpc_timeout := Ms}) ->

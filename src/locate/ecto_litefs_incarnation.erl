@@ -7,7 +7,6 @@
 -export([new/0]).
 -export([known/1]).
 -export([remember/2]).
--export([forget/1]).
 
 -export_type([t/0]).
 
@@ -32,14 +31,6 @@ known(Node) ->
 -spec remember(node(), t()) -> ok.
 remember(Node, Incarnation) ->
     try ets:insert(?TABLE, {Node, Incarnation}) of
-        true -> ok
-    catch
-        error:badarg -> ok
-    end.
-
--spec forget(node()) -> ok.
-forget(Node) ->
-    try ets:delete(?TABLE, Node) of
         true -> ok
     catch
         error:badarg -> ok
