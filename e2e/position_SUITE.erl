@@ -17,6 +17,7 @@
 -export([replica_is_hinted_and_has_the_position/1]).
 -export([without_a_stream_a_watched_position_is_followed/1]).
 -export([unknown_after_the_stream_was_lost_until_it_is_read/1]).
+-export([another_primary_is_another_era_before_its_positions/1]).
 -export([clean_stop_between_checks/1]).
 -export([stop_right_after_a_check/1]).
 -export([kill_right_after_a_check/1]).
@@ -30,6 +31,7 @@ all() ->
      replica_is_hinted_and_has_the_position,
      without_a_stream_a_watched_position_is_followed,
      unknown_after_the_stream_was_lost_until_it_is_read,
+     another_primary_is_another_era_before_its_positions,
      clean_stop_between_checks,
      stop_right_after_a_check,
      kill_right_after_a_check,
@@ -63,7 +65,7 @@ check_gives_the_position_after_the_commit(Config) ->
                      insert(Db),
                      File = file_position(Cluster, a),
                      ?assertEqual({primary, File}, check(Handle, ?DB)),
-                     ?assertEqual(File, ?nif:position(Handle, ?DB)),
+                     ?assertEqual(File, position(Handle, ?DB)),
                      File
                  end || _ <- lists:seq(1, 50)],
     ?assertEqual(Positions, lists:ukeysort(1, Positions)),
@@ -89,7 +91,7 @@ replica_is_hinted_and_has_the_position(Config) ->
          ok = await_hint(B, Position)
      end || _ <- lists:seq(1, 20)],
     ok = ecto_litefs_test_sqlite:close(Db),
-    ?assertEqual(file_position(Cluster, b), ?nif:position(B, ?DB)).
+    ?assertEqual(file_position(Cluster, b), position(B, ?DB)).
 
 without_a_stream_a_watched_position_is_followed(Config) ->
     Cluster = cluster(Config),
@@ -113,20 +115,45 @@ unknown_after_the_stream_was_lost_until_it_is_read(Config) ->
     ok = ?nif:watch_position(B, ?DB, true),
     Before = file_position(Cluster, b),
     true = e2e_wait:until("it was read", fun() ->
-        ?nif:position(B, ?DB) =:= Before
+        position(B, ?DB) =:= Before
     end),
     Node = litefs_cluster:node(Cluster, b),
     _ = litefs_node:kill(Node),
     true = e2e_wait:until("it is not known any more", fun() ->
-        ?nif:position(B, ?DB) =:= unknown
+        position(B, ?DB) =:= unknown
     end),
     write(Cluster, a, "INSERT INTO t VALUES (0)"),
     ok = litefs_node:start(Node),
     After = file_position(Cluster, a),
     ok = ready(B),
     true = e2e_wait:until("it was read again", fun() ->
-        ?nif:position(B, ?DB) =:= After
+        position(B, ?DB) =:= After
     end).
+
+%% B is asked without a pause, and nothing but the stream tells it a position.
+another_primary_is_another_era_before_its_positions(Config) ->
+    Cluster = cluster(Config),
+    B = open(Cluster, b),
+    write(Cluster, a, "INSERT INTO t VALUES (1)"),
+    Old = file_position(Cluster, a),
+    true = e2e_wait:until("the replica was told", fun() ->
+        position(B, ?DB) =:= Old
+    end),
+    {Old, Era} = ?nif:position(B, ?DB),
+    Self = self(),
+    Watcher = spawn_link(fun() -> Self ! {self(), first_other(B, Old)} end),
+    ok = litefs_cluster:hand_over(Cluster, c),
+    write(Cluster, c, "INSERT INTO t VALUES (2)"),
+    receive
+        {Watcher, {_TxId, Later}} -> ?assert(Later > Era)
+    after 30000 -> error(no_position)
+    end.
+
+first_other(Handle, Old) ->
+    case ?nif:position(Handle, ?DB) of
+        {{_, _} = Position, Era} when Position =/= Old -> {Position, Era};
+        _ -> first_other(Handle, Old)
+    end.
 
 %%% What LiteFS notices of it
 
@@ -169,7 +196,7 @@ stop_while_a_position_is_watched(Config) ->
     ok = ?nif:watch_position(Handle, ?DB, true),
     mostly_clean([begin
                       true = e2e_wait:until("it was read", fun() ->
-                          ?nif:position(Handle, ?DB) =/= unknown
+                          position(Handle, ?DB) =/= unknown
                       end),
                       %% That is before the second answer.
                       _ = [check(Handle, none) || _ <- [1, 2]],
@@ -235,6 +262,10 @@ check(Handle, Db) ->
         {ecto_litefs_check, Ref, Role, Position} -> {Role, Position}
     after 10000 -> error(no_answer)
     end.
+
+position(Handle, Db) ->
+    {Position, _Era} = ?nif:position(Handle, Db),
+    Position.
 
 await_hint(Handle, Position) ->
     case ?nif:positions(Handle) of

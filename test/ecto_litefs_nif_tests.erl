@@ -27,6 +27,7 @@ nif_test_() ->
               {"the event stream", fun stream/1},
               {"positions of the event stream", fun positions/1},
               {"positions do not outlive the stream", fun positions_cut/1},
+              {"an era ends when the stream comes or goes", fun era/1},
               {"one hint of positions until positions/1", fun subscribe/1},
               {"another subscriber, and a dead one", fun subscribers/1},
               {"watch_position/3", fun watch/1},
@@ -229,40 +230,40 @@ positions(Dir) ->
     Unknown = [<<"other.db">>, <<>>, <<"../x">>, <<"a", 0>>,
                binary:copy(<<"x">>, 127), binary:copy(<<"x">>, 300)],
     ?assertEqual({unknown, #{}},
-                 {?nif:position(Handle, ?DB), ?nif:positions(Handle)}),
+                 {position(Handle, ?DB), ?nif:positions(Handle)}),
     [begin
          ok = litefs_simulator:tx(Sim, ?NODE, Db, Position),
-         until(Position, fun() -> ?nif:position(Handle, Db) end)
+         until(Position, fun() -> position(Handle, Db) end)
      end || {Db, Position} <- [{?DB, {1, 16#ffffffffffffffff}},
                                {<<"b.db">>, {16#7fffffffffffffff, 0}},
                                {?DB, {3, 8}}, {?DB, {2, 9}}]],
     ?assertEqual([unknown || _ <- Unknown],
-                 [?nif:position(Handle, Db) || Db <- Unknown]),
+                 [position(Handle, Db) || Db <- Unknown]),
     All = #{?DB => {2, 9}, <<"b.db">> => {16#7fffffffffffffff, 0}},
     ?assertEqual(All, ?nif:positions(Handle)),
     ?assertMatch(#{positions := All}, ?nif:snapshot(Handle)),
     ok = ?nif:close(Handle),
     ?assertEqual({unknown, #{}},
-                 {?nif:position(Handle, ?DB), ?nif:positions(Handle)}),
+                 {position(Handle, ?DB), ?nif:positions(Handle)}),
     ok = litefs_simulator:stop(Sim).
 
 positions_cut(Dir) ->
     {Sim, Handle} = simulated(Dir),
     ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {7, 7}),
-    until({7, 7}, fun() -> ?nif:position(Handle, ?DB) end),
+    until({7, 7}, fun() -> position(Handle, ?DB) end),
     ok = litefs_simulator:stop_node(Sim, ?NODE),
     until({down, unknown}, fun() -> {stream_of(Handle),
-                                     ?nif:position(Handle, ?DB)} end),
+                                     position(Handle, ?DB)} end),
     ok = litefs_simulator:start_node(Sim, ?NODE),
     until(up, fun() -> stream_of(Handle) end),
-    ?assertEqual(unknown, ?nif:position(Handle, ?DB)),
+    ?assertEqual(unknown, position(Handle, ?DB)),
     ok = litefs_simulator:stop(Sim).
 
 subscribe(Dir) ->
     {Sim, Handle} = simulated(Dir),
     Tx = fun(TxId) ->
                  ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {TxId, 0}),
-                 until({TxId, 0}, fun() -> ?nif:position(Handle, ?DB) end)
+                 until({TxId, 0}, fun() -> position(Handle, ?DB) end)
          end,
     _ = [Tx(TxId) || TxId <- [1, 2]],
     ok = ?nif:subscribe(Handle),
@@ -284,7 +285,7 @@ subscribers(Dir) ->
     {Sim, Handle} = simulated(Dir),
     Tx = fun(TxId) ->
                  ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {TxId, 0}),
-                 until({TxId, 0}, fun() -> ?nif:position(Handle, ?DB) end)
+                 until({TxId, 0}, fun() -> position(Handle, ?DB) end)
          end,
     ok = ?nif:subscribe(Handle),
     _ = ?nif:take(Handle),
@@ -333,8 +334,28 @@ watch(Dir) ->
     ?assertEqual([ok, ok], [Watch(Name, true)
                             || Name <- [<<>>, binary:copy(<<"x">>, 300)]]),
     ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {7, 7}),
-    until({7, 7}, fun() -> ?nif:position(Handle, ?DB) end),
+    until({7, 7}, fun() -> position(Handle, ?DB) end),
     ok = litefs_simulator:stop(Sim).
+
+%% The simulator's node names itself each time, so no role changes.
+era(Dir) ->
+    {Sim, Handle} = simulated(Dir),
+    {unknown, Start} = ?nif:position(Handle, ?DB),
+    ok = litefs_simulator:tx(Sim, ?NODE, ?DB, {7, 7}),
+    until({{7, 7}, Start}, fun() -> ?nif:position(Handle, ?DB) end),
+    ok = litefs_simulator:stop_node(Sim, ?NODE),
+    until(down, fun() -> stream_of(Handle) end),
+    {unknown, Down} = ?nif:position(Handle, ?DB),
+    ?assert(Down > Start),
+    ok = litefs_simulator:start_node(Sim, ?NODE),
+    until(primary, fun() -> ?nif:role(Handle) end),
+    {unknown, Up} = ?nif:position(Handle, ?DB),
+    ?assert(Up > Down),
+    ok = litefs_simulator:stop(Sim).
+
+position(Handle, Db) ->
+    {Position, _Era} = ?nif:position(Handle, Db),
+    Position.
 
 simulated(Dir) ->
     {ok, Sim} = litefs_simulator:start(#{directory => Dir, nodes => [?NODE]}),

@@ -17,85 +17,6 @@ void role_init(struct role_state* state, const struct role_config* config,
     state->status.litefs_seen = config->litefs_seen;
 }
 
-/* -- life of evidence (rule 4) -------------------------------------------- */
-
-/* When the sample at hand stops to count, 0 for never. A period is always
- * given the time of one probe on top, because only the end of the next one
- * brings a new sample. */
-static int64_t sample_end(const struct role_state* state)
-{
-    const struct role_config* config = &state->config;
-    int64_t started = state->sample.started_ms;
-    int64_t poll = config->poll_interval_ms + config->probe_timeout_ms;
-    int64_t down = ROLE_DOWN_POLL_MS + config->probe_timeout_ms;
-
-    /* inotify tells what happens in a plain directory. */
-    if (state->sample.kind != MOUNT_LITEFS)
-        return config->poll_enabled ? started + (poll > down ? poll : down) : 0;
-
-    switch (state->status.stream) {
-    case STREAM_UP:
-        return config->poll_enabled ? started + poll : 0;
-    case STREAM_OFF:
-        /* Neither stream nor poll: nothing would ever tell us about a lost
-         * lease, so only what was asked for a moment ago is believed. */
-        return started + (config->poll_enabled ? poll : down);
-    case STREAM_DOWN:
-        if (started < state->stream_down_ms)
-            return state->stream_down_ms + ROLE_DOWN_POLL_MS;
-        break;
-    case STREAM_UNSEEN:
-        break;
-    }
-    return started + down;
-}
-
-static int64_t probe_end(const struct role_state* state)
-{
-    return state->probe_started_ms + state->config.probe_timeout_ms;
-}
-
-static bool probe_may_fail(const struct role_state* state)
-{
-    return state->probe_started_ms != 0 && !state->probe_overdue;
-}
-
-static bool sample_may_expire(const struct role_state* state)
-{
-    return state->mount_has_sample && !state->sample_expired &&
-           sample_end(state) != 0;
-}
-
-static unsigned expire(struct role_state* state, int64_t now_ms)
-{
-    if (probe_may_fail(state) && now_ms >= probe_end(state)) {
-        /* LiteFS hangs, and a frozen one keeps its socket open: what its
-         * stream said last is no more than a memory. */
-        state->probe_overdue = true;
-        state->stream_has_role = false;
-    }
-    if (sample_may_expire(state) && now_ms >= sample_end(state)) {
-        state->sample_expired = true;
-        return EFFECT_PROBE;
-    }
-    return 0;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
-int64_t role_deadline(const struct role_state* state)
-{
-    int64_t deadline = state->grace_end_ms;
-    if (probe_may_fail(state))
-        deadline = earlier(deadline, probe_end(state));
-    if (sample_may_expire(state))
-        deadline = earlier(deadline, sample_end(state));
-    return deadline;
-}
-
 /* -- inputs --------------------------------------------------------------- */
 
 static void set_text(char* to, size_t size, const char* from)
@@ -108,6 +29,7 @@ static void set_text(char* to, size_t size, const char* from)
 /* Rule 6: the handles of before may point at a file that nobody sees. */
 static void ask_reconnect(struct role_state* state)
 {
+    state->era++;
     state->status.reconnect_epoch++;
     state->status.reconnect_pending = true;
 }
@@ -116,6 +38,7 @@ static void ask_reconnect(struct role_state* state)
  * id is the third part of the identity. */
 static unsigned on_opened(struct role_state* state, const char* litefs_id)
 {
+    state->era++;
     state->stream_has_role = false;
     state->stream_answers = litefs_id[0] != '\0';
     if (!litefs_id[0])
@@ -138,6 +61,7 @@ static unsigned on_opened(struct role_state* state, const char* litefs_id)
 static unsigned on_primary_event(struct role_state* state,
                                  const struct role_input* input, int64_t now_ms)
 {
+    state->era++;
     state->stream_answers = true;
     state->stream_has_role = true;
     state->stream_is_primary = input->primary.is_primary;
@@ -155,6 +79,7 @@ static unsigned on_stream_down(struct role_state* state, int64_t now_ms)
     state->stream_has_role = false;
     if (state->status.stream == STREAM_DOWN)
         return 0;
+    state->era++;
     state->status.stream = STREAM_DOWN;
     state->stream_down_ms = now_ms;
     return EFFECT_PROBE;
@@ -176,6 +101,7 @@ static void note_identity(struct role_state* state)
     case MOUNT_PLAIN:
     case MOUNT_MISSING:
     case MOUNT_DEAD:
+        state->era += state->has_mount;
         state->has_mount = false;
         break;
     case MOUNT_UNSEEN:
@@ -285,14 +211,16 @@ unsigned role_step(struct role_state* state, const struct role_input* input,
     const struct status before = state->status;
     /* Before the input, for what ran out unnoticed until it came; after it,
      * for what it brought too late. */
-    unsigned effects = expire(state, now_ms);
+    unsigned effects = role_expire(state, now_ms);
     effects |= apply(state, input, now_ms);
-    effects |= expire(state, now_ms);
+    effects |= role_expire(state, now_ms);
     update_status(state, now_ms);
 
     struct status* status = &state->status;
-    if (!same_role(status, &before))
+    if (!same_role(status, &before)) {
         status->since_ms = now_ms;
+        state->era++;
+    }
     bool changed = !same_but_lag(status, &before);
     if (changed || status->lag_ms != before.lag_ms)
         status->generation++;

@@ -128,6 +128,11 @@ struct role_state {
     uint64_t mnt_id;
     uint64_t dev;
 
+    /* Grows whenever the primary may be another one than before, also where
+     * neither role nor hostname tells: with each init and primaryChange, each
+     * time that the stream comes or goes, and with the mount's identity. */
+    uint64_t era;
+
     enum manual_role manual;
     int64_t grace_end_ms; /* replica is held until then, 0 = not held */
 };

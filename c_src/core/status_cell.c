@@ -1,34 +1,9 @@
-#include "status_cell.h"
-
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
-
-struct status_cell {
-    pthread_mutex_t mutex; /* guards all down to `shut` */
-    struct role_state state;
-    struct position_table positions;
-    bool changed;    /* something that the owner was not hinted about */
-    bool hinted;     /* a hint is out and status_cell_take() was not called */
-    bool subscribed; /* somebody wants to hear of positions */
-    bool moves_due;  /* ... of the next change of one */
-    bool shut;
-
-    /* Written by whoever holds the mutex, read by every thread without it:
-     * deadline << 3 | role. Both in one word, so that no reader can pair a
-     * role with the deadline of another one. Relaxed is enough: a reader
-     * follows no pointer and reads no other memory because of it, and a
-     * single atomic never goes back, so whoever was told of a post by any
-     * other means sees that post's word or a later one. */
-    _Atomic uint64_t word;
-
-    atomic_uint references;
-    struct status_cell_hooks hooks; /* never changes */
-};
+#include "status_cell_state.h"
 
 enum { ROLE_BITS = 3, ROLE_MASK = (1 << ROLE_BITS) - 1 };
 
@@ -208,92 +183,4 @@ void status_cell_take(struct status_cell* cell, struct status* status)
 int64_t status_cell_deadline(struct status_cell* cell)
 {
     return word_deadline(word_load(cell));
-}
-
-/* -- positions ------------------------------------------------------------ */
-
-/* Ends what pthread_mutex_lock() began; a hint once for each time that the
- * subscriber has looked. */
-static void unlock_moved(struct status_cell* cell, bool moved)
-{
-    bool hint = moved && cell->moves_due;
-    if (hint)
-        cell->moves_due = false;
-    pthread_mutex_unlock(&cell->mutex);
-
-    if (hint && cell->hooks.moved)
-        cell->hooks.moved(cell->hooks.ctx);
-}
-
-void status_cell_post_position(struct status_cell* cell,
-                               const struct db_position* position)
-{
-    pthread_mutex_lock(&cell->mutex);
-    unlock_moved(
-        cell, !cell->shut && position_table_event(&cell->positions, position));
-}
-
-uint64_t status_cell_position_mark(struct status_cell* cell, const char* db)
-{
-    pthread_mutex_lock(&cell->mutex);
-    uint64_t mark = position_table_mark(&cell->positions, db);
-    pthread_mutex_unlock(&cell->mutex);
-    return mark;
-}
-
-void status_cell_post_read(struct status_cell* cell,
-                           const struct db_position* position, uint64_t mark)
-{
-    pthread_mutex_lock(&cell->mutex);
-    unlock_moved(cell, !cell->shut && position_table_read(&cell->positions,
-                                                          position, mark));
-}
-
-uint64_t status_cell_position_epoch(struct status_cell* cell)
-{
-    pthread_mutex_lock(&cell->mutex);
-    uint64_t epoch = cell->positions.epoch;
-    pthread_mutex_unlock(&cell->mutex);
-    return epoch;
-}
-
-bool status_cell_position(struct status_cell* cell, const char* db,
-                          struct position* position)
-{
-    pthread_mutex_lock(&cell->mutex);
-    bool known = position_table_get(&cell->positions, db, position);
-    pthread_mutex_unlock(&cell->mutex);
-    return known;
-}
-
-static int copy_positions(struct status_cell* cell,
-                          struct db_position* positions, bool take)
-{
-    pthread_mutex_lock(&cell->mutex);
-    int count = cell->positions.count;
-    memcpy(positions, cell->positions.slots, (size_t)count * sizeof *positions);
-    if (take)
-        cell->moves_due = cell->subscribed && !cell->shut;
-    pthread_mutex_unlock(&cell->mutex);
-    return count;
-}
-
-int status_cell_positions(struct status_cell* cell,
-                          struct db_position* positions)
-{
-    return copy_positions(cell, positions, false);
-}
-
-int status_cell_take_positions(struct status_cell* cell,
-                               struct db_position* positions)
-{
-    return copy_positions(cell, positions, true);
-}
-
-void status_cell_subscribe(struct status_cell* cell)
-{
-    pthread_mutex_lock(&cell->mutex);
-    cell->subscribed = true;
-    cell->moves_due = !cell->shut;
-    pthread_mutex_unlock(&cell->mutex);
 }

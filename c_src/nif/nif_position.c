@@ -48,6 +48,8 @@ ERL_NIF_TERM nif_position(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv)
 {
     struct nif_detector* handle;
     struct position position;
+    ERL_NIF_TERM found = terms_role(ROLE_UNKNOWN); /* the same atom */
+    uint64_t era;
     char db[DB_NAME_MAX + 1];
 
     (void)argc;
@@ -55,10 +57,10 @@ ERL_NIF_TERM nif_position(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv)
         !nif_position_get_db(env, argv[1], db)) {
         return enif_make_badarg(env);
     }
-    if (!status_cell_position(handle->cell, db, &position)) {
-        return terms_role(ROLE_UNKNOWN); /* the same atom */
+    if (status_cell_position(handle->cell, db, &position, &era)) {
+        found = nif_position_make(env, position.txid, position.checksum);
     }
-    return nif_position_make(env, position.txid, position.checksum);
+    return enif_make_tuple2(env, found, enif_make_uint64(env, era));
 }
 
 ERL_NIF_TERM nif_positions(ErlNifEnv* env, int argc, const ERL_NIF_TERM* argv)

@@ -157,7 +157,12 @@ check(_Handle, _Ref, _Db) ->
 %% What is known of Db without asking LiteFS: the last that its stream or a
 %% check has said. It is behind for a millisecond or two, and `unknown` until
 %% something was said since the stream came or went.
--spec position(handle(), Db :: binary()) -> position() | unknown.
+%% Era is of the same moment. As long as it is the same LiteFS has said nothing
+%% of a primary: no init or primaryChange event (equal hostnames change no
+%% role), no stream that came or went, no other mount. What the stream said
+%% before a position is counted before that can be seen.
+-spec position(handle(), Db :: binary()) ->
+          {position() | unknown, Era :: non_neg_integer()}.
 position(_Handle, _Db) ->
     not_loaded().
 

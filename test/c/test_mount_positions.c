@@ -130,8 +130,10 @@ static uint64_t check_now(const char* db)
 static uint64_t cell_knows(const char* db)
 {
     struct position position;
+    uint64_t era;
 
-    return status_cell_position(cell.cell, db, &position) ? position.txid : 0;
+    return status_cell_position(cell.cell, db, &position, &era) ? position.txid
+                                                                : 0;
 }
 
 /* The kernel and another thread take their time. */
@@ -724,12 +726,13 @@ START_TEST(what_one_watches_all_get_to_know)
     struct cell_fixture other;
     struct mount_source* of_other;
     struct position position;
+    uint64_t era;
 
     attach(&other, &of_other);
     ck_assert_int_ge(cell_wait(&other, reconnect_is, true, LIMIT_MS), 0);
     watch("app.db", true);
     ck_assert(eventually(cell_knows_app, 7));
-    while (!status_cell_position(other.cell, "app.db", &position)) {
+    while (!status_cell_position(other.cell, "app.db", &position, &era)) {
         let_pass(1);
     }
     ck_assert_uint_eq(position.txid, 7);

@@ -198,8 +198,18 @@ static int take(void)
 static uint64_t cell_knows(const char* db)
 {
     struct position position;
+    uint64_t era;
 
-    return status_cell_position(cell, db, &position) ? position.txid : 0;
+    return status_cell_position(cell, db, &position, &era) ? position.txid : 0;
+}
+
+static uint64_t era_with(const char* db)
+{
+    struct position position;
+    uint64_t era;
+
+    status_cell_position(cell, db, &position, &era);
+    return era;
 }
 
 START_TEST(nobody_is_told_who_has_not_subscribed)
@@ -253,6 +263,21 @@ START_TEST(a_stream_that_comes_or_goes_takes_the_positions_along)
     post_read("a", 3);
     post(INPUT_STREAM_DOWN);
     ck_assert_uint_eq(cell_knows("a"), 3);
+}
+END_TEST
+
+START_TEST(the_era_is_told_with_a_position_and_without_one)
+{
+    uint64_t era = era_with("a");
+
+    post(INPUT_STREAM_PRIMARY);
+    ck_assert_uint_gt(era_with("a"), era);
+    era = era_with("a");
+    post_event("a", 1);
+    post_read("b", 1);
+    ck_assert_uint_eq(era_with("a"), era);
+    ck_assert_uint_eq(era_with("b"), era);
+    ck_assert_uint_eq(era_with("c"), era);
 }
 END_TEST
 
@@ -370,6 +395,7 @@ Suite* suite_position_table(void)
     tcase_add_test(cells, one_hint_of_positions_until_they_are_taken);
     tcase_add_test(cells,
                    a_stream_that_comes_or_goes_takes_the_positions_along);
+    tcase_add_test(cells, the_era_is_told_with_a_position_and_without_one);
     tcase_add_test(cells, a_shut_cell_knows_no_position);
     suite_add_tcase(suite, cells);
     tcase_add_test(threads, who_waits_for_hints_sees_the_last_position);

@@ -1,7 +1,9 @@
 /* The stream source and what LiteFS does. */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #include "stream_rig.h"
 
@@ -33,6 +35,46 @@ START_TEST(keeps_the_last_position_of_each_database)
     rig_start();
     AWAIT(position_is("a", 2, 0x8000000000000002));
     ck_assert(position_is("b", 5, 0x8000000000000005));
+}
+END_TEST
+
+static uint64_t era_now(void)
+{
+    struct position position;
+    uint64_t era;
+
+    status_cell_position(cell, "a", &position, &era);
+    return era;
+}
+
+/* Both lines come in one piece, so that nothing but their order is between
+ * them; and the hostname is the same, so that no role changes. */
+START_TEST(a_primary_is_counted_before_a_later_position_is_seen)
+{
+    fake_litefs_script(fake, FAKE_SCRIPT(REPLICA("node-a")));
+    rig_start();
+    AWAIT(names("node-a"));
+    for (uint64_t txid = 1; txid <= 200; txid++) {
+        struct position position = {0};
+        uint64_t before = era_now();
+        uint64_t era;
+        char lines[400];
+
+        snprintf(
+            lines, sizeof lines,
+            "{\"type\":\"primaryChange\",\"data\":"
+            "{\"isPrimary\":false,\"hostname\":\"node-a\"}}\n"
+            "{\"type\":\"tx\",\"db\":\"a\",\"data\":{\"txID\":\"%016" PRIx64
+            "\",\"postApplyChecksum\":\"8000000000000000\"}}\n",
+            txid);
+        fake_litefs_play(fake, FAKE_SCRIPT({FAKE_TEXT, lines, 0}));
+        do {
+            status_cell_position(cell, "a", &position, &era);
+        } while (position.txid != txid);
+        ck_assert_uint_gt(era, before);
+        ck_assert_uint_eq(era_now(), era);
+    }
+    ck_assert(names("node-a"));
 }
 END_TEST
 
@@ -251,6 +293,7 @@ Suite* suite_stream_source(void)
     tcase_add_checked_fixture(good, rig_set_up, rig_tear_down);
     tcase_add_test(good, follows_the_primary);
     tcase_add_test(good, keeps_the_last_position_of_each_database);
+    tcase_add_test(good, a_primary_is_counted_before_a_later_position_is_seen);
     tcase_add_test(good, a_cut_stream_is_down_at_once_and_hinted);
     tcase_add_test(good, an_ended_stream_reconnects_soon);
     tcase_add_test(good, refused_until_litefs_starts);
