@@ -16,4 +16,6 @@ start_link(#{repo := Repo} = Config) ->
 init(Config) ->
     {ok, {#{strategy => one_for_one, intensity => 3, period => 5},
           [ecto_litefs_admission:child_spec(Config),
+           ecto_litefs_port:child_spec(Config),
+           ecto_litefs_tracking:child_spec(Config),
            ecto_litefs_detector:child_spec(Config)]}}.

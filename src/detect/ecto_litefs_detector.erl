@@ -183,6 +183,7 @@ refresh(#state{repo = Repo, config = Config} = State) ->
     Snapshot = take(State),
     Kind = ecto_litefs_status:kind(Snapshot, Config),
     ok = ecto_litefs_primaryship:observe(Repo, Kind, Snapshot),
+    ok = ecto_litefs_tracking:observe(Repo, Kind, Snapshot),
     Claimed = claim(wanted(Snapshot, Config), State),
     ok = remember(Repo, Snapshot),
     case reconnect(Snapshot, release(Snapshot, Claimed)) of

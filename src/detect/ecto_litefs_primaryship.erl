@@ -1,25 +1,33 @@
 %% How long this node has been the primary, for the choice between several
-%% that say they are: LiteFS gives no term, and the newest primaryship wins.
+%% that say they are: LiteFS gives no term, and the newest primaryship wins. And
+%% a number of its own for each primaryship, which is the term of its positions.
 %%
 %% C counts from the last moment at which the role was not known, but that ends
 %% no primaryship: the supervisor was restarted, or LiteFS hung and went on,
-%% which is just when its node may be the stale one. So the beginning is kept
+%% which is just when its node may be the stale one. So both are kept
 %% for the life of the VM, until LiteFS itself says something else or dies.
 -module(ecto_litefs_primaryship).
 
 -export([observe/3]).
 -export([age_ms/2]).
+-export([term/1]).
 
 -define(KEY(Repo), {ecto_litefs_primaryship, Repo}).
+%% Two words for each Repo that was ever primary here: when that began, and the
+%% term, 0 when it is over. So nothing in persistent_term is ever replaced, which
+%% would be a visit to each process of the VM, in the middle of a failover.
+-define(BEGUN, 1).
+-define(TERM, 2).
+-define(TERM_MAX, 16#ffffffffffffffff).
 
 %% The detector calls it with all that it takes, before it claims anything.
 -spec observe(module(), ecto_litefs_status:kind(),
               ecto_litefs_nif:snapshot()) -> ok.
 observe(Repo, Kind, #{role := Role} = Snapshot) ->
-    case {begun(Repo), Role} of
+    case {lookup(Repo), Role} of
         {none, primary} ->
             #{since_ms := Ms} = Snapshot,
-            persistent_term:put(?KEY(Repo), now_ms() - Ms);
+            start(words(Repo), now_ms() - Ms);
         {none, _Role} ->
             ok;
         {_Begun, _Role} ->
@@ -29,12 +37,24 @@ observe(Repo, Kind, #{role := Role} = Snapshot) ->
 %% Of a node that is primary, as its snapshot says.
 -spec age_ms(module(), ecto_litefs_nif:snapshot()) -> non_neg_integer().
 age_ms(Repo, #{since_ms := Ms}) ->
-    case begun(Repo) of
+    case lookup(Repo) of
         none -> Ms;
-        Begun -> max(Ms, now_ms() - Begun)
+        {Begun, _Term} -> max(Ms, now_ms() - Begun)
     end.
 
-forget(true, Repo) -> persistent_term:put(?KEY(Repo), none);
+%% No other primaryship of any node has the same.
+-spec term(module()) -> {ok, pos_integer()} | none.
+term(Repo) ->
+    case lookup(Repo) of
+        none -> none;
+        {_Begun, Term} -> {ok, Term}
+    end.
+
+start(Words, Begun) ->
+    ok = atomics:put(Words, ?BEGUN, Begun - now_0()),
+    atomics:put(Words, ?TERM, rand:uniform(?TERM_MAX)).
+
+forget(true, Repo) -> atomics:put(words(Repo), ?TERM, 0);
 forget(false, _Repo) -> ok.
 
 %% A LiteFS that has gone holds no lease when it comes back.
@@ -44,9 +64,28 @@ ended(litefs, #{role := unknown, mount := Mount}) ->
     lists:member(Mount, [dead, missing, plain]);
 ended(_Kind, #{role := _Another}) -> true.
 
-%% A number in persistent_term is replaced without a visit to each process.
-begun(Repo) ->
-    persistent_term:get(?KEY(Repo), none).
+lookup(Repo) ->
+    case persistent_term:get(?KEY(Repo), none) of
+        none -> none;
+        Words -> lookup(Words, atomics:get(Words, ?TERM))
+    end.
+
+lookup(_Words, 0) -> none;
+lookup(Words, Term) -> {atomics:get(Words, ?BEGUN) + now_0(), Term}.
+
+words(Repo) ->
+    case persistent_term:get(?KEY(Repo), none) of
+        none ->
+            Words = atomics:new(2, [{signed, false}]),
+            ok = persistent_term:put(?KEY(Repo), Words),
+            Words;
+        Words ->
+            Words
+    end.
+
+%% The clock begins far below 0, and the words have no sign.
+now_0() ->
+    -(1 bsl 63).
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

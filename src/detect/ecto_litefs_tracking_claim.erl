@@ -1,0 +1,186 @@
+%% The row of one primaryship of this node, until it is in the database and as
+%% long as it has to stay there. It is read before it is written: the supervisor
+%% may have been restarted, or a write whose answer did not come was done.
+%%
+%% It is read again when the role was not known in between, because another
+%% node may have been primary then. If that node has left its own term, what
+%% comes now is another history than what this node called by its old one, and
+%% gets a new term.
+%%
+%% Messages are those of the process that calls it.
+-module(ecto_litefs_tracking_claim).
+
+-export([start/2]).
+-export([see/2]).
+-export([event/2]).
+-export([stop/1]).
+-export([hopeless/1]).
+
+-export_type([t/0]).
+-export_type([seen/0]).
+
+%% What the detector saw of a node that is primary.
+-type seen() ::
+        #{id := pos_integer(),                 % of the primaryship
+          since := integer(),                  % monotonic ms, as C counts
+          started_at := integer(),             % unix ms
+          hostname := binary(),                % this node's, <<>> unknown
+          _ => _}.
+
+-record(claim,
+        {repo :: module(),
+         id :: pos_integer(),
+         since :: integer(),
+         started_at :: integer(),
+         hostname :: binary(),
+         term :: pos_integer(),
+         used :: boolean(),                    % somebody may know that term
+         job = none :: none | ecto_litefs_tracking_job:t(),
+         timer = none :: none | reference(),
+         backoff = 50 :: pos_integer(),
+         failed = none :: none | ecto_litefs_port:reason(),
+         logged = false :: boolean()}).
+
+-opaque t() :: #claim{}.
+
+-define(PORT_MS, 2_000).
+-define(BACKOFF_MAX_MS, 5_000).
+-define(SINCE_SLACK_MS, 100).  % it is counted anew each time it is asked for
+-define(TERM_MAX, 16#ffffffffffffffff).
+
+-spec start(module(), seen()) -> t().
+start(Repo, #{id := Id, since := Since, started_at := StartedAt,
+              hostname := Hostname}) ->
+    {Term, Used} = case ecto_litefs_tracking_table:term_of(Repo, Id) of
+                       {ok, Known} -> {Known, true};
+                       none -> {Id, false}
+                   end,
+    ok = ecto_litefs_tracking_table:doubt(Repo),
+    run(#claim{repo = Repo, id = Id, since = Since, started_at = StartedAt,
+               hostname = Hostname, term = Term, used = Used}).
+
+%% The primaryship is seen again.
+-spec see(seen(), t()) -> t().
+see(#{since := Since, hostname := Hostname}, #claim{since = Known} = Claim)
+  when abs(Since - Known) > ?SINCE_SLACK_MS ->
+    ok = ecto_litefs_tracking_table:doubt(Claim#claim.repo),
+    again(name(Hostname, Claim#claim{since = Since}));
+see(#{hostname := Hostname}, Claim) ->
+    case name(Hostname, Claim) of
+        Claim -> Claim;
+        Named -> again(Named)
+    end.
+
+name(<<>>, Claim) -> Claim;
+name(Hostname, Claim) -> Claim#claim{hostname = Hostname}.
+
+%% committed: the row is in the database.
+-spec event(term(), t()) -> {committed | failed | running, t()} | other.
+event({timeout, Timer, retry}, #claim{timer = Timer} = Claim) ->
+    {running, run(Claim#claim{timer = none})};
+event(Message, #claim{job = Job} = Claim) ->
+    case ecto_litefs_tracking_job:outcome(Message, Job) of
+        {ok, {ok, Term}} -> {committed, committed(Term, Claim)};
+        {ok, {error, Reason}} -> {failed, failed(Reason, Claim)};
+        {failed, _Reason} -> {failed, failed(closed, Claim)};
+        other -> other
+    end.
+
+%% This node is not primary any more.
+-spec stop(t()) -> ok.
+stop(#claim{repo = Repo} = Claim) ->
+    _ = idle(Claim),
+    ok = ecto_litefs_tracking_table:doubt(Repo),
+    ecto_litefs_port:mode(Repo, query_only).
+
+%% Nobody need wait for the row.
+-spec hopeless(t()) -> boolean().
+hopeless(#claim{failed = none}) -> false;
+hopeless(#claim{backoff = ?BACKOFF_MAX_MS}) -> true;
+hopeless(#claim{failed = Reason}) -> lasts(Reason).
+
+lasts(no_database) -> true;
+lasts(unavailable) -> true;
+lasts({Code, _Extended, _Text}) ->
+    lists:member(Code, [missing, not_a_file, cannot_open, not_a_database,
+                        corrupt, not_our_table, bad_request]);
+lasts(_Reason) -> false.
+
+%% -- one attempt -------------------------------------------------------------
+
+again(Claim) ->
+    run((idle(Claim))#claim{backoff = 50}).
+
+idle(#claim{job = Job, timer = Timer} = Claim) ->
+    ok = ecto_litefs_tracking_job:stop(Job),
+    _ = Timer =/= none andalso erlang:cancel_timer(Timer),
+    Claim#claim{job = none, timer = none}.
+
+%% A port that was restarted begins with query_only.
+run(#claim{repo = Repo, used = Used} = Claim) ->
+    ok = ecto_litefs_port:mode(Repo, readwrite),
+    Row = row(Claim),
+    Put = fun() -> put(Repo, Row, Used) end,
+    Claim#claim{job = ecto_litefs_tracking_job:start(Put)}.
+
+committed(Term, #claim{repo = Repo, id = Id, logged = Logged} = Claim) ->
+    ok = ecto_litefs_tracking_table:commit(Repo, Id, Term),
+    _ = Logged andalso ecto_litefs_tracking_report:written(Repo),
+    Claim#claim{job = none, term = Term, used = true, backoff = 50,
+                failed = none, logged = false}.
+
+failed(Reason, #claim{repo = Repo, backoff = Ms, logged = Logged} = Claim) ->
+    Claim#claim{job = none, failed = Reason,
+                timer = erlang:start_timer(Ms, self(), retry),
+                backoff = min(2 * Ms, ?BACKOFF_MAX_MS),
+                logged = Logged orelse
+                    ecto_litefs_tracking_report:failed(Repo, Reason)}.
+
+row(#claim{term = Term, hostname = Hostname, started_at = StartedAt}) ->
+    #{node => atom_to_binary(node()),
+      updated_at => erlang:system_time(second),
+      hostname => known(Hostname),
+      term => Term,
+      started_at => max(1, StartedAt),
+      version => version()}.
+
+known(<<>>) -> undefined;
+known(Hostname) -> Hostname.
+
+version() ->
+    case application:get_key(ecto_litefs, vsn) of
+        {ok, Version} -> list_to_binary(Version);
+        undefined -> undefined
+    end.
+
+%% -- beside ------------------------------------------------------------------
+
+put(Repo, Row, Used) ->
+    case ecto_litefs_port:read_row(Repo, ?PORT_MS) of
+        {ok, Found} -> put(relation(Found, Row), Repo, Row, Used);
+        {error, {bad_row, _, _}} -> put(other, Repo, Row, Used);
+        {error, _Reason} = Error -> Error
+    end.
+
+put(same, _Repo, #{term := Term}, _Used) ->
+    {ok, Term};
+put(other, Repo, Row, true) ->
+    write(Repo, Row#{term := rand:uniform(?TERM_MAX)});
+put(_RenamedOrNew, Repo, Row, _Used) ->
+    write(Repo, Row).
+
+relation(#{node := Node, term := Term} = Found,
+         #{node := Node, term := Term} = Row) ->
+    case {Found, Row} of
+        {_, #{hostname := undefined}} -> same;
+        {#{hostname := Hostname}, #{hostname := Hostname}} -> same;
+        _ -> renamed
+    end;
+relation(_AnotherOrNone, _Row) ->
+    other.
+
+write(Repo, #{term := Term} = Row) ->
+    case ecto_litefs_port:write_row(Repo, Row, ?PORT_MS) of
+        ok -> {ok, Term};
+        {error, _Reason} = Error -> Error
+    end.
