@@ -17,6 +17,7 @@ defaults_test() ->
                    cache_ttl => 5000,
                    refresh_grace_period => 100,
                    erpc_timeout => 15000,
+                   max_lag => 10000,
                    mount => auto,
                    primary_wait => 20000,
                    max_forward_bytes => 8388608,
@@ -37,7 +38,7 @@ good_test_() ->
                          {database, nil}, {database, <<"/litefs/db">>},
                          {database, <<"é.db"/utf8>>},
                          {cache_ttl, 1}, {refresh_grace_period, 1},
-                         {erpc_timeout, 1},
+                         {erpc_timeout, 1}, {max_lag, 1},
                          {mount, auto}, {mount, required}, {mount, plain},
                          {primary_wait, 0}, {primary_wait, 1},
                          {max_forward_bytes, 1},
@@ -49,6 +50,7 @@ good_test_() ->
                          {cache_ttl, 16#ffffffff},
                          {refresh_grace_period, 16#ffffffff},
                          {erpc_timeout, 16#ffffffff},
+                         {max_lag, 16#ffffffff},
                          {primary_wait, 16#ffffffff},
                          {primary_file, <<"/é/.primary"/utf8>>}]].
 
@@ -97,7 +99,7 @@ wrong() ->
     Printable = "valid UTF-8 without NUL",
     [{Key, Bounded, [1 bsl 32, 1 bsl 80]}
      || Key <- [poll_interval, cache_ttl, refresh_grace_period, erpc_timeout,
-                primary_wait]]
+                max_lag, primary_wait]]
         ++ [{Key, Printable, [<<"/x/", 255>>, <<"/x", 0, "/.primary">>]}
             || Key <- [primary_file, event_stream_url, database]]
         ++ wrong_in_1_0().
@@ -109,6 +111,7 @@ wrong_in_1_0() ->
      {cache_ttl, Integer, [0, -1, 1.5, <<"1">>, nil, disabled]},
      {refresh_grace_period, Integer, [0, -1, <<"500">>]},
      {erpc_timeout, Integer, [0, -1, infinity, <<"1">>]},
+     {max_lag, Integer, [0, -1, 0.5, infinity, <<"1">>, nil]},
      {primary_wait, "a non-negative integer", [-1, infinity, 0.5, nil]},
      {max_forward_bytes, Integer, [0, -1, 0.5, infinity, <<"1">>, nil]},
      {max_queue, "a non-negative integer", [-1, infinity, 0.5, nil]},

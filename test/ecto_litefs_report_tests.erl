@@ -1,4 +1,5 @@
-%% Which lines are logged, and which are not logged twice.
+%% Which lines are logged, and which are not logged twice; and the events beside
+%% the lines that name a role.
 -module(ecto_litefs_report_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -39,6 +40,58 @@ lag_and_stream_are_no_news_test() ->
     _ = role(plain, #{role => primary, lag_ms => 7, stream => down}, Reported),
     ?assertMatch([_], ecto_litefs_test_log:lines()).
 
+one_event_for_each_role_test() ->
+    States = [#{role => unknown}, #{role => unknown, lag_ms => 7},
+              #{role => replica, hostname => <<"node-1">>, generation => 2},
+              #{role => replica, hostname => <<"node-1">>, generation => 3},
+              #{role => replica, hostname => <<"node-2">>, generation => 4},
+              #{role => primary, source => mount, generation => 5}],
+    {_, Events} =
+        telemetry:record(
+          fun() -> lists:foldl(fun(State, Reported) ->
+                                       role(plain, State, Reported)
+                               end, ecto_litefs_report:new(), States)
+          end),
+    ?assertEqual(
+       [{unknown, nil, nil, stream, 1},
+        {replica, unknown, <<"node-1">>, stream, 2},
+        {replica, replica, <<"node-2">>, stream, 4},
+        {primary, replica, nil, mount, 5}],
+       [{Role, Former, Hostname, Source, Generation}
+        || {[ecto_litefs, role, change], _,
+            #{repo := ?REPO, role := Role, previous_role := Former,
+              hostname := Hostname, source := Source,
+              generation := Generation}} <- Events]),
+    ?assertEqual(4, length(Events)).
+
+%% The durations are the time between the events.
+duration_of_a_role_test() ->
+    {_, Events} =
+        telemetry:record(
+          fun() ->
+                  First = role(plain, #{}, ecto_litefs_report:new()),
+                  Second = role(plain, #{role => primary}, First),
+                  role(plain, #{role => no_primary}, Second)
+          end),
+    Measured = [M || {[ecto_litefs, role, change], M, _} <- Events],
+    [#{duration := 0, monotonic_time := T1}, #{duration := D1},
+     #{duration := D2, monotonic_time := T3}] = Measured,
+    ?assert(D1 > 0 andalso D2 > 0),
+    ?assert(abs(T3 - T1 - D1 - D2)
+            < erlang:convert_time_unit(20, millisecond, native)).
+
+without_nif_is_an_event_test() ->
+    Snapshot = #{role => not_litefs, hostname => <<>>, source => none,
+                 generation => 0, mount => unseen, stream => off},
+    {_, Events} =
+        telemetry:record(
+          fun() ->
+                  Told = ecto_litefs_report:without_nif(?REPO, Snapshot, <<>>),
+                  role(plain, Snapshot, Told)
+          end),
+    ?assertMatch([{[ecto_litefs, role, change], _,
+                   #{role := not_litefs, previous_role := nil}}], Events).
+
 odd_hostname_test() ->
     ok = ecto_litefs_test_log:start(),
     _ = role(plain, #{role => replica, hostname => <<255, "x">>},
@@ -69,5 +122,5 @@ pool_fails_once_test() ->
 role(Kind, Fields, Reported) ->
     Snapshot = maps:merge(#{role => unknown, hostname => <<>>, source => stream,
                             reconnect => false, mount => litefs, stream => up,
-                            lag_ms => 0}, Fields),
+                            lag_ms => 0, generation => 1}, Fields),
     ecto_litefs_report:role(?REPO, Kind, Snapshot, <<"/litefs">>, Reported).

@@ -101,7 +101,7 @@ numbers(Given) ->
               check(Key, Given, fun positive/1, ?POSITIVE),
               check(Key, Given, fun bounded/1, ?BOUNDED)
       end,
-      [cache_ttl, refresh_grace_period, erpc_timeout]).
+      [cache_ttl, refresh_grace_period, erpc_timeout, max_lag]).
 
 poll_interval(#{poll_interval := disabled}) ->
     ok;

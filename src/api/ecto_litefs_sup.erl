@@ -1,6 +1,8 @@
 %% What all Repos of this VM share: the pg scope of the claims, the ledger's
 %% keeper, and the tables of ledger, directory and terms, which live as long as
 %% this supervisor.
+%% keeper, and the tables of ledger, directory and last errors, which live as
+%% long as this supervisor.
 -module(ecto_litefs_sup).
 
 -behaviour(supervisor).
@@ -23,6 +25,7 @@ init([]) ->
     ok = ecto_litefs_incarnation:new(),
     ok = ecto_litefs_ledger:new(),
     ok = ecto_litefs_tracking:new(),
+    ok = ecto_litefs_last_error:new(),
     Claims = #{id => claims,
                start => {pg, start_link, [ecto_litefs_claim:scope()]}},
     Keeper = #{id => ledger_keeper,

@@ -20,6 +20,7 @@
           cache_ttl := milliseconds(),
           refresh_grace_period := milliseconds(),
           erpc_timeout := milliseconds(),
+          max_lag := milliseconds(),           % of a replica that is no worry
           mount := auto | required | plain,
           primary_wait := non_neg_integer(),   % milliseconds
           max_forward_bytes := pos_integer(),  % of one call's arguments
@@ -44,6 +45,7 @@ defaults() ->
       cache_ttl => 5_000,
       refresh_grace_period => 100,
       erpc_timeout => 15_000,
+      max_lag => 10_000,
       mount => auto,
       primary_wait => 20_000,
       max_forward_bytes => 8 * 1024 * 1024,

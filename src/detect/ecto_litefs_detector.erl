@@ -1,7 +1,7 @@
 %% One for each Repo: owns the NIF handle and tells the other nodes what it
 %% says. C keeps the role; this process only acts on its changes, so that a
-%% reader never waits for it. C hints at a change; a look every second makes a
-%% lost hint a late one.
+%% reader never waits for it. C hints at a change; a look now and then
+%% (ecto_litefs_look) makes a lost hint a late one.
 %%
 %% It is the member of the Repo's claim group (ecto_litefs_claim).
 -module(ecto_litefs_detector).
@@ -34,10 +34,10 @@
          renewal = none :: none | {reference(), Epoch :: non_neg_integer()},
          failed = none :: none | non_neg_integer(), % renewal, since a look
          released = false :: boolean(),       % the pool, from a dead mount
+         look = ecto_litefs_look:none() :: ecto_litefs_look:t(),
          reported = ecto_litefs_report:new() :: ecto_litefs_report:t()}).
 
 -define(SETTLE_MS, 1_500).   % how long the start waits for the first role
--define(LOOK_MS, 1_000).
 -define(SHUTDOWN_MS, 5_000).
 
 -spec start_link(ecto_litefs_config:t()) ->
@@ -87,12 +87,18 @@ handle_cast(Request, State) ->
           {noreply, #state{}} | {stop, start_error(), #state{}}.
 handle_info({ecto_litefs_changed, Handle}, #state{handle = Handle} = State) ->
     {noreply, refresh(State)};
-handle_info(look, State) ->
-    ok = look_soon(),
-    look(refusal(State), State);
+handle_info({timeout, Timer, look}, #state{look = Look} = State) ->
+    case ecto_litefs_look:is_due(Timer, Look) of
+        true -> look(refusal(State),
+                     State#state{look = ecto_litefs_look:none()});
+        false -> {noreply, State}
+    end;
+handle_info({ecto_litefs_check, _Ref, _Role, none}, State) ->
+    ok = tell_lag(State),
+    {noreply, State};
 handle_info({'DOWN', Ref, process, _Pid, _Reason},
             #state{scope = Ref} = State) ->
-    {noreply, State#state{scope = undefined, claim = none}};
+    {noreply, look_soon(State#state{scope = undefined, claim = none})};
 handle_info({'DOWN', Ref, process, _Pid, Outcome},
             #state{renewal = {Ref, Epoch}} = State) ->
     {noreply, renewed(Outcome, Epoch, State#state{renewal = none})};
@@ -111,10 +117,9 @@ terminate(_Reason, #state{handle = Handle}) ->
 maybe_start(undefined, _State) ->
     {stop, {not_started, <<"the application ecto_litefs is not running">>}};
 maybe_start(_Scope, State) ->
-    ok = look_soon(),
     case ecto_litefs_nif:available() of
-        true -> start(State);
-        false -> start_without_nif(refusal(State), State)
+        true -> start(look_soon(State));
+        false -> start_without_nif(refusal(State), look_soon(State))
     end.
 
 start(#state{repo = Repo, config = Config} = State) ->
@@ -156,8 +161,8 @@ await_renewed(#state{renewal = {Ref, Epoch}} = State, Deadline) ->
 
 start_without_nif(none, #state{repo = Repo, config = Config} = State) ->
     Reason = ecto_litefs_nif:unavailable_reason(),
-    Reported = ecto_litefs_report:without_nif(Repo, Reason),
     ok = ecto_litefs_instance:put(Repo, {passthrough, self()}, Config),
+    Reported = ecto_litefs_report:without_nif(Repo, take(State), Reason),
     {ok, refresh(watch_scope(State#state{reported = Reported}))};
 start_without_nif(Refusal, #state{repo = Repo, config = Config}) ->
     ok = ecto_litefs_instance:put(Repo, gone, Config), % its writes wait
@@ -173,7 +178,9 @@ refusal(_State) ->
 %% -- acting on a change ------------------------------------------------------
 
 look(none, State) ->
-    {noreply, refresh(watch_scope(State#state{failed = none}))};
+    Looked = refresh(watch_scope(State#state{failed = none})),
+    ok = ask_lag(Looked),
+    {noreply, Looked};
 look(Refusal, State) ->
     {stop, Refusal, State}.
 
@@ -187,8 +194,8 @@ refresh(#state{repo = Repo, config = Config} = State) ->
     Claimed = claim(wanted(Snapshot, Config), State),
     ok = remember(Repo, Snapshot),
     case reconnect(Snapshot, release(Snapshot, Claimed)) of
-        {begun, State1} -> State1;
-        {nothing, State1} -> report(Snapshot, State1)
+        {begun, State1} -> next_look(Snapshot, State1);
+        {nothing, State1} -> next_look(Snapshot, report(Snapshot, State1))
     end.
 
 take(#state{handle = passthrough, repo = Repo}) ->
@@ -254,6 +261,7 @@ renewed(renewed, Epoch, #state{handle = Handle} = State) ->
 renewed(Failure, Epoch, #state{repo = Repo} = State) ->
     Reported = ecto_litefs_report:not_reconnected(Repo, Failure,
                                                   State#state.reported),
+    ok = ecto_litefs_last_error:put(Repo, {reconnect, Failure}),
     refresh(State#state{failed = Epoch, reported = Reported}).
 
 %% -- pg ----------------------------------------------------------------------
@@ -267,11 +275,37 @@ watch_scope(#state{scope = undefined} = State) ->
 watch_scope(State) ->
     State.
 
-%% -- small things ------------------------------------------------------------
+%% -- looks -------------------------------------------------------------------
 
-look_soon() ->
-    _ = erlang:send_after(?LOOK_MS, self(), look),
-    ok.
+%% A pg or a pool that is to be tried again tells nobody.
+next_look(Snapshot, #state{scope = Scope, failed = none, config = Config,
+                           look = Look} = State) when Scope =/= undefined ->
+    case ecto_litefs_look:is_calm(Snapshot, Config) of
+        true -> State#state{look = ecto_litefs_look:later(Look)};
+        false -> look_soon(State)
+    end;
+next_look(_Snapshot, State) ->
+    look_soon(State).
+
+look_soon(#state{look = Look} = State) ->
+    State#state{look = ecto_litefs_look:soon(Look)}.
+
+%% What is known of the lag is as old as poll_interval.
+ask_lag(#state{repo = Repo, handle = Handle}) ->
+    case ecto_litefs_status:snapshot(Repo) of
+        #{mount := litefs} ->
+            _ = ecto_litefs_nif:check(Handle, make_ref(), none),
+            ok;
+        _NoLag ->
+            ok
+    end.
+
+tell_lag(#state{repo = Repo, config = Config}) ->
+    Snapshot = ecto_litefs_status:snapshot(Repo),
+    ecto_litefs_telemetry:lag(Repo, Snapshot,
+                              ecto_litefs_status:degraded(Snapshot, Config)).
+
+%% -- small things ------------------------------------------------------------
 
 directory(#{primary_file := File}) ->
     filename:dirname(File).

@@ -1,12 +1,12 @@
-%% What the detector logs: one line for each change of the role, and nothing
-%% else that comes by itself again and again.
+%% What the detector says: one line in the log and one telemetry event for each
+%% change of the role, and no line that comes by itself again and again.
 -module(ecto_litefs_report).
 
 -include_lib("kernel/include/logger.hrl").
 
 -export([new/0]).
 -export([role/5]).
--export([without_nif/2]).
+-export([without_nif/3]).
 -export([not_reconnected/3]).
 -export([unexpected/2]).
 
@@ -14,6 +14,7 @@
 
 -record(reported,
         {role = none :: none | {ecto_litefs_nif:role(), binary()},
+         since = 0 :: integer(),             % native units, if there is a role
          pool = false :: boolean(),          % failed, and that was logged
          distribution = false :: boolean()}).
 
@@ -32,12 +33,22 @@ role(Repo, Kind, Snapshot, Directory, Reported) ->
 log_role(_Repo, #{role := Role, hostname := Host}, _Directory,
          #reported{role = {Role, Host}} = Reported) ->
     Reported;
-log_role(Repo, #{role := Role, hostname := Host} = Snapshot, Directory,
-         Reported) ->
+log_role(Repo, #{role := Role} = Snapshot, Directory, Reported) ->
     ?LOG_NOTICE("ecto_litefs ~ts: ~ts",
                 [name(Repo), sentence(Snapshot, Directory)], meta(Repo)),
-    Reported#reported{role = {Role, Host}, pool = Role =:= unknown andalso
-                          Reported#reported.pool}.
+    changed(Repo, Snapshot,
+            Reported#reported{pool = Role =:= unknown andalso
+                                  Reported#reported.pool}).
+
+changed(Repo, #{role := Role, hostname := Host} = Snapshot, Reported) ->
+    Now = erlang:monotonic_time(),
+    {Former, Duration} = former(Reported, Now),
+    ok = ecto_litefs_telemetry:role(Repo, Snapshot, Former, Duration),
+    Reported#reported{role = {Role, Host}, since = Now}.
+
+former(#reported{role = none}, _Now) -> {nil, 0};
+former(#reported{role = {Role, _Host}, since = Since}, Now) ->
+    {Role, Now - Since}.
 
 sentence(#{role := primary, source := Source}, _Directory) ->
     ["this node is the primary (says ", source(Source), ")"];
@@ -79,11 +90,11 @@ warn_distribution(_Repo, _Kind, _Node, Reported) ->
     Reported.
 
 %% In place of the line that says that there is no LiteFS.
--spec without_nif(module(), binary()) -> t().
-without_nif(Repo, Reason) ->
+-spec without_nif(module(), ecto_litefs_nif:snapshot(), binary()) -> t().
+without_nif(Repo, Snapshot, Reason) ->
     ?LOG_NOTICE("ecto_litefs ~ts: no LiteFS here, writes are local; ~ts",
                 [name(Repo), Reason], meta(Repo)),
-    #reported{role = {not_litefs, <<>>}}.
+    changed(Repo, Snapshot, new()).
 
 %% It is tried again every second, and logged once until the role is known.
 -spec not_reconnected(module(), term(), t()) -> t().

@@ -8,6 +8,7 @@
 -export([check/3]).
 -export([kind/1]).
 -export([kind/2]).
+-export([degraded/2]).
 
 -export_type([kind/0]).
 
@@ -90,6 +91,14 @@ kind(#{litefs_seen := true}, _Config) -> litefs;
 kind(#{mount := litefs}, _Config) -> litefs;
 kind(#{stream := up}, _Config) -> litefs; % its mount is yet to come
 kind(_Snapshot, _Config) -> plain.
+
+%% On LiteFS: may what this node reads be older than max_lag? So it is where the
+%% lag is not known (LiteFS hangs or is dead), and never on the primary.
+-spec degraded(ecto_litefs_nif:snapshot(), ecto_litefs_config:t()) -> boolean().
+degraded(#{role := Role, lag_ms := Lag} = Snapshot, Config) ->
+    kind(Snapshot, Config) =:= litefs
+        andalso Role =/= primary
+        andalso (Lag =:= undefined orelse Lag > maps:get(max_lag, Config)).
 
 without_nif(Role) ->
     #{role => Role,

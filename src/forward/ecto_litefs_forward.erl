@@ -59,12 +59,18 @@
 run(#{repo := Repo, kind := Kind} = Request, CallMs, Call) ->
     {_Access, Config} = ecto_litefs_instance:lookup(Repo),
     Deadline = now_ms() + wait_ms(Kind, Config),
-    decide(#forward{request = Request,
-                    call = Call,
-                    repo = Repo,
-                    kind = Kind,
-                    call_ms = CallMs,
-                    deadline = Deadline}).
+    note(Request, decide(#forward{request = Request,
+                                  call = Call,
+                                  repo = Repo,
+                                  kind = Kind,
+                                  call_ms = CallMs,
+                                  deadline = Deadline})).
+
+note(#{repo := Repo, action := Action}, {failed, Failure} = Outcome) ->
+    ok = ecto_litefs_last_error:put(Repo, {forward, Action, Failure}),
+    Outcome;
+note(_Request, Outcome) ->
+    Outcome.
 
 %% Without LiteFS nobody is going to be elected.
 wait_ms(litefs, #{primary_wait := Ms}) -> Ms;
