@@ -47,7 +47,7 @@ one_event_for_each_role_test() ->
               #{role => replica, hostname => <<"node-2">>, generation => 4},
               #{role => primary, source => mount, generation => 5}],
     {_, Events} =
-        telemetry:record(
+        recorded(
           fun() -> lists:foldl(fun(State, Reported) ->
                                        role(plain, State, Reported)
                                end, ecto_litefs_report:new(), States)
@@ -67,7 +67,7 @@ one_event_for_each_role_test() ->
 %% The durations are the time between the events.
 duration_of_a_role_test() ->
     {_, Events} =
-        telemetry:record(
+        recorded(
           fun() ->
                   First = role(plain, #{}, ecto_litefs_report:new()),
                   Second = role(plain, #{role => primary}, First),
@@ -84,7 +84,7 @@ without_nif_is_an_event_test() ->
     Snapshot = #{role => not_litefs, hostname => <<>>, source => none,
                  generation => 0, mount => unseen, stream => off},
     {_, Events} =
-        telemetry:record(
+        recorded(
           fun() ->
                   Told = ecto_litefs_report:without_nif(?REPO, Snapshot, <<>>),
                   role(plain, Snapshot, Told)
@@ -118,6 +118,11 @@ pool_fails_once_test() ->
     Reported2 = role(plain, #{role => primary}, Reported1),
     _ = Fail(Reported2),
     ?assertMatch([{notice, _}, {warning, _}], ecto_litefs_test_log:lines()).
+
+%% No line is left for the next test.
+recorded(Fun) ->
+    _ = ecto_litefs_test_log:stop(),
+    telemetry:record(Fun).
 
 role(Kind, Fields, Reported) ->
     Snapshot = maps:merge(#{role => unknown, hostname => <<>>, source => stream,

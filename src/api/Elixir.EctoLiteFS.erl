@@ -1,5 +1,6 @@
 %% The public functions: those of 1.0, who is primary for a Repo, and saying so
-%% by hand where there is no LiteFS; and what runs something on the primary.
+%% by hand where there is no LiteFS; what runs something on the primary; and
+%% what is known of a Repo.
 -module('Elixir.EctoLiteFS').
 
 -export(['get_tracker!'/1]).
@@ -10,6 +11,7 @@
 -export([set_replica/1]).
 -export([invalidate_cache/1]).
 -export([get_erpc_timeout/1]).
+-export([status/1]).
 -export([transaction/2]).
 -export([transaction/3]).
 -export([run_on_primary/2]).
@@ -57,6 +59,14 @@ invalidate_cache(Repo) -> ?TRACKER:invalidate_cache(Repo).
 %% Milliseconds that one forwarded call may take.
 -spec get_erpc_timeout(module()) -> pos_integer().
 get_erpc_timeout(Repo) -> ?TRACKER:get_erpc_timeout(Repo).
+
+%% {:ok, map}, after a fresh look at the directory; within 300 ms, whatever
+%% hangs. degraded: on LiteFS, this node is not the primary, and its lag is more
+%% than the option `max_lag` or not known. {:error, :not_ready} without the
+%% Repo's supervisor.
+-spec status(module()) ->
+          {ok, ecto_litefs_summary:t()} | {error, not_ready}.
+status(Repo) -> ecto_litefs_summary:status(Repo).
 
 -spec transaction(module(), ecto_litefs_transaction:work()) -> term().
 transaction(Repo, Work) ->

@@ -3,6 +3,7 @@
 %% this supervisor.
 %% keeper, and the tables of ledger, directory and last errors, which live as
 %% long as this supervisor.
+%% keeper, and the tables of ledger, directory and status, which live as long as
 -module(ecto_litefs_sup).
 
 -behaviour(supervisor).
@@ -25,6 +26,7 @@ init([]) ->
     ok = ecto_litefs_incarnation:new(),
     ok = ecto_litefs_ledger:new(),
     ok = ecto_litefs_tracking:new(),
+    ok = ecto_litefs_in_flight:new(),
     ok = ecto_litefs_last_error:new(),
     Claims = #{id => claims,
                start => {pg, start_link, [ecto_litefs_claim:scope()]}},

@@ -59,12 +59,14 @@
 run(#{repo := Repo, kind := Kind} = Request, CallMs, Call) ->
     {_Access, Config} = ecto_litefs_instance:lookup(Repo),
     Deadline = now_ms() + wait_ms(Kind, Config),
-    note(Request, decide(#forward{request = Request,
-                                  call = Call,
-                                  repo = Repo,
-                                  kind = Kind,
-                                  call_ms = CallMs,
-                                  deadline = Deadline})).
+    Forward = #forward{request = Request,
+                       call = Call,
+                       repo = Repo,
+                       kind = Kind,
+                       call_ms = CallMs,
+                       deadline = Deadline},
+    note(Request,
+         ecto_litefs_in_flight:during(Repo, fun() -> decide(Forward) end)).
 
 note(#{repo := Repo, action := Action}, {failed, Failure} = Outcome) ->
     ok = ecto_litefs_last_error:put(Repo, {forward, Action, Failure}),

@@ -1,4 +1,5 @@
-%% Takes the callers' word that they have their answers, and sweeps the ledger.
+%% Takes the callers' word that they have their answers, and sweeps the ledger
+%% and what is in flight.
 %% Nothing is lost with it: the ledger's table is not its own.
 -module(ecto_litefs_ledger_keeper).
 
@@ -45,6 +46,7 @@ handle_info({ack, Id}, State) ->
     {noreply, State};
 handle_info(sweep, State) ->
     ok = ecto_litefs_ledger:sweep(erlang:monotonic_time(millisecond)),
+    ok = ecto_litefs_in_flight:sweep(),
     next_sweep(),
     {noreply, State};
 handle_info(_Unknown, State) ->
