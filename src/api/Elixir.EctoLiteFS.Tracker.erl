@@ -1,5 +1,5 @@
-%% What this node knows of a Repo's primary. The functions of 1.0; there is no
-%% cache to refresh any more, the answers are always the newest.
+%% What this node knows of a Repo's primary. The functions of 1.0; what is cached
+%% is the tracking row, which is asked only where no node claims to be primary.
 -module('Elixir.EctoLiteFS.Tracker').
 
 -export([process_name/1]).
@@ -15,8 +15,9 @@
 %% unavailable: the native part is not loaded, and only it can hold a role.
 -type set_error() :: managed_by_litefs | not_ready | unavailable.
 
-%% How long several claimants may take to say which of them is the primary.
--define(CHOOSE_MS, 200).
+%% How long claimants, or the node that the tracking row names, may take to say
+%% which of them is the primary.
+-define(FIND_MS, 900).
 
 %% 'Elixir.EctoLiteFS.Tracker.MyApp.Repo', the name of the Repo's detector.
 -spec process_name(module()) -> atom().
@@ -29,26 +30,27 @@ process_name(Repo) when is_atom(Repo) ->
         andalso ecto_litefs_supervised:alive(Repo).
 
 -spec get_primary(module()) -> {ok, node() | nil} | {error, not_ready}.
-get_primary(Repo) when is_atom(Repo) ->
+get_primary(Repo) ->
+    get_primary(Repo, []).
+
+%% force: the tracking row is read anew, where it is needed.
+-spec get_primary(module(), [{force, boolean()}]) ->
+          {ok, node() | nil} | {error, not_ready}.
+get_primary(Repo, Options) when is_atom(Repo), is_list(Options) ->
+    Force = proplists:get_value(force, Options, false),
     case ready(Repo) of
-        {ok, _Access} -> {ok, primary(Repo, ecto_litefs_status:role(Repo))};
+        {ok, _Access} -> {ok, primary(Repo, Force)};
         {error, not_ready} = Error -> Error
     end.
 
-%% The option :force of 1.0 has nothing left to force.
--spec get_primary(module(), [{force, boolean()}]) ->
-          {ok, node() | nil} | {error, not_ready}.
-get_primary(Repo, Options) when is_list(Options) ->
-    get_primary(Repo).
-
-primary(Repo, Role) ->
-    case ecto_litefs_route:local(Role) of
+primary(Repo, Force) ->
+    case ecto_litefs_route:local(ecto_litefs_status:role(Repo)) of
         true -> node();
-        false -> elsewhere(Repo, ecto_litefs_status:kind(Repo))
+        false -> elsewhere(Repo, ecto_litefs_status:kind(Repo), Force)
     end.
 
-elsewhere(Repo, Kind) ->
-    case ecto_litefs_directory:choose(Repo, Kind, ?CHOOSE_MS) of
+elsewhere(Repo, Kind, Force) ->
+    case ecto_litefs_directory:find(Repo, Kind, Force, ?FIND_MS) of
         {ok, Node} -> Node;
         none -> nil
     end.
@@ -105,13 +107,16 @@ detector(Repo, Role) ->
     'ready?'(Repo)
         andalso ecto_litefs_route:local(ecto_litefs_status:role(Repo)).
 
-%% Nothing is cached; the detector looks at the directory soon.
+%% The tracking row is forgotten, and the detector looks at the directory soon.
 -spec invalidate_cache(module()) -> ok.
 invalidate_cache(Repo) when is_atom(Repo) ->
     case ready(Repo) of
         {ok, {passthrough, _}} -> ok;
-        {ok, Handle} -> ecto_litefs_nif:hint(Handle);
-        {error, not_ready} -> ok
+        {ok, Handle} ->
+            ok = ecto_litefs_tracking:invalidate(Repo),
+            ecto_litefs_nif:hint(Handle);
+        {error, not_ready} ->
+            ok
     end.
 
 -spec get_erpc_timeout(module()) -> pos_integer().

@@ -1,9 +1,10 @@
 %% Which BEAM node is the primary? Answered in the calling process, from pg's
-%% table. Every answer is a hint: the executor on that node decides.
+%% table; without a claim there, from the tracking row. Every answer is a hint: the executor on that node decides.
 -module(ecto_litefs_directory).
 
 -export([candidates/2]).
 -export([choose/3]).
+-export([find/4]).
 -export([primaryship/2]).
 
 %% What a node says of itself: for how many milliseconds it has been primary,
@@ -24,7 +25,10 @@ candidates(Repo, plain) ->
         none -> claims(Repo, plain)
     end;
 candidates(Repo, litefs) ->
-    claims(Repo, litefs).
+    case claims(Repo, litefs) of
+        [] -> ecto_litefs_tracked:candidates(Repo);
+        Nodes -> Nodes
+    end.
 
 claims(Repo, Kind) ->
     Nodes = [node(Pid) || Pid <- ecto_litefs_claim:members(Repo, Kind)],
@@ -41,6 +45,16 @@ choose(Repo, Kind, Timeout) ->
         [] -> none;
         [Node] -> {ok, Node};
         Nodes -> ask(Nodes, Repo, Kind, Timeout)
+    end.
+
+%% The same for who does not try again: without a claim it waits for what the
+%% tracking row leads to. Force: the row is read anew.
+-spec find(module(), ecto_litefs_status:kind(), Force :: boolean(),
+           non_neg_integer()) -> {ok, node()} | none.
+find(Repo, Kind, Force, Timeout) ->
+    case {claims(Repo, Kind), Kind} of
+        {[], litefs} -> ecto_litefs_tracked:find(Repo, Force, Timeout);
+        _ClaimsOrPlain -> choose(Repo, Kind, Timeout)
     end.
 
 ask(Nodes, Repo, Kind, Timeout) ->
