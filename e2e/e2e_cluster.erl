@@ -29,6 +29,7 @@
 -export([role/2]).
 -export([await_role/3]).
 -export([await_roles/2]).
+-export([await_term/2]).
 -export([freeze_beam/2]).
 -export([thaw_beam/2]).
 -export([isolate/2]).
@@ -86,6 +87,7 @@ start_repos(Cluster = #{options := Options}) ->
         _ = [ok = start_repo(Cluster, Name) || Name <- Names],
         ok = connect(Cluster),
         ok = await_roles(Cluster, [{Name, first_role(Name)} || Name <- Names]),
+        ok = e2e_database:await_position(Cluster), % the tracking row's, too
         _ = [#{} = rows(Cluster, Name) || Name <- Names],
         Cluster
     catch
@@ -236,7 +238,14 @@ await_roles(Cluster, Roles) ->
         Seen = [{Name, role(Cluster, Name)} || {Name, _Role} <- Roles],
         Seen =:= Roles orelse Seen
     end),
+    _ = [await_term(Cluster, Name) || {Name, primary} <- Roles],
     ok.
+
+%% Until a primary has written its tracking row, if it can.
+-spec await_term(cluster(), name()) -> {ok, non_neg_integer()} | none.
+await_term(Cluster, Name) ->
+    call(Cluster, Name, ecto_litefs_tracking,
+         {await_term, [module(Cluster), 5000]}).
 
 %% The files below its mount that this peer has open.
 -spec open_files(cluster(), name()) -> [file:filename()].

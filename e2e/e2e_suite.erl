@@ -43,6 +43,7 @@ cluster(Config) ->
 -spec empty(e2e_cluster:cluster()) -> ok.
 empty(Cluster) ->
     Primary = litefs_cluster:await_primary(e2e_cluster:litefs(Cluster)),
+    ok = e2e_cluster:await_role(Cluster, Primary, primary),
     {returned, {ok, _Result}} =
         e2e_cluster:repo(Cluster, Primary, query, ["DELETE FROM items"]),
     ok = e2e_database:await_position(Cluster),
