@@ -59,6 +59,8 @@ start(Options) ->
     ok = load_all(),
     ok = persistent_term:put({?MODULE, options}, Options),
     {ok, _Started} = application:ensure_all_started(ecto_litefs),
+    #{repo := Repo, database := Database} = Options,
+    ok = application:set_env(ecto_litefs, Repo, [{database, Database}]),
     {ok, Pid} = supervisor:start_link({local, ?MODULE}, ?MODULE, Options),
     true = unlink(Pid),
     ok.

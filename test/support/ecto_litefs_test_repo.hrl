@@ -125,5 +125,6 @@ put_dynamic_repo(Name) ->
 default_options(Operation) ->
     ecto_litefs_test_options:default(?MODULE, Operation).
 disconnect_all(_Interval) -> ecto_litefs_test_pool:disconnect_all(?MODULE).
-config() -> [{otp_app, ecto_litefs}].
+config() ->
+    [{otp_app, ecto_litefs} | application:get_env(ecto_litefs, ?MODULE, [])].
 middleware(_Action, _Resource) -> ecto_litefs_test_repo:middleware(?MODULE).

@@ -1,7 +1,7 @@
 %% The tracking process with the real port program, real SQLite and the real
 %% NIF, which a test tells what role it has. What the detector would see of LiteFS
 %% is made up here; e2e/tracking_SUITE has the real one.
--module(tracking_SUITE).
+-module(tracking_process_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
 -include_lib("stdlib/include/assert.hrl").
@@ -63,7 +63,7 @@ init_per_testcase(Name, Config) ->
     {ok, Other} = ?SQLITE:open(#{database => Path, journal_mode => wal,
                                  busy_timeout => 0}),
     ok = sql(Other, "CREATE TABLE items (name TEXT)"),
-    [{repo, list_to_atom("Elixir.TrackingSuite." ++ atom_to_list(Name))},
+    [{repo, list_to_atom("Elixir.TrackingProcess." ++ atom_to_list(Name))},
      {directory, list_to_binary(Directory)}, {path, list_to_binary(Path)},
      {other, Other} | Config].
 
