@@ -24,6 +24,12 @@
 -export([pg_not_running/1]).
 -export([pg_restarted/1]).
 -export([hint_lost/1]).
+-export([idle_looks_rarely/1]).
+-export([pg_lost_while_idle/1]).
+-export([renewal_failed_while_idle/1]).
+-export([old_timer_is_no_look/1]).
+-export([role_changes_are_events/1]).
+-export([raising_handler/1]).
 -export([killed/1]).
 -export([supervisor_stopped/1]).
 -export([one_log_line/1]).
@@ -46,7 +52,9 @@ all() ->
     [auto, required, plain_without_stream, plain_with_stream,
      claims_are_kept_apart, manual, check, not_supervised, names,
      already_started, bad_options, pg_not_running, pg_restarted,
-     hint_lost, killed, supervisor_stopped, one_log_line, unexpected_message,
+     hint_lost, idle_looks_rarely, pg_lost_while_idle,
+     renewal_failed_while_idle, old_timer_is_no_look, role_changes_are_events,
+     raising_handler, killed, supervisor_stopped, one_log_line, unexpected_message,
      restarts_leak_nothing, without_nif, without_nif_on_litefs,
      without_nif_required, without_nif_mounted_later, without_nif_killed].
 
@@ -232,6 +240,146 @@ replace(Detector, Old, New) ->
     sys:replace_state(
       Detector,
       fun(State) -> list_to_tuple(lists:map(Put, tuple_to_list(State))) end).
+
+%% -- looks -------------------------------------------------------------------
+
+%% Twice a minute on a healthy replica and primary, once a second while a stream
+%% or a primary is missing.
+idle_looks_rarely(Config) ->
+    {Sim, Detector} = start_healthy(Config),
+    ok = litefs_simulator:promote(Sim, <<"node-2">>),
+    until({primary, rarely}, fun() -> role_and_look(Detector) end),
+    ok = litefs_simulator:stop_node(Sim, <<"node-2">>),
+    until(soon, fun() -> next_look(Detector) end),
+    ok = litefs_simulator:start_node(Sim, <<"node-2">>),
+    until({replica, rarely}, fun() -> role_and_look(Detector) end),
+    ok = litefs_simulator:stop(Sim).
+
+%% The claims are back long before the look that was due.
+pg_lost_while_idle(Config) ->
+    {Sim, Detector} = start_healthy(Config),
+    ok = litefs_simulator:promote(Sim, <<"node-2">>),
+    until({primary, rarely}, fun() -> role_and_look(Detector) end),
+    stop(proplists:get_value(scope, Config)),
+    until(soon, fun() -> next_look(Detector) end),
+    {ok, _Scope} = pg:start(ecto_litefs_claim:scope()),
+    until([Detector], fun() -> claims(plain) end),
+    until(rarely, fun() -> next_look(Detector) end),
+    ok = litefs_simulator:stop(Sim).
+
+%% As if its mount had changed.
+renewal_failed_while_idle(Config) ->
+    ok = ecto_litefs_last_error:new(),
+    {Sim, Detector} = start_healthy(Config),
+    Renewal = make_ref(),
+    set(Detector, renewal, {Renewal, 7}),
+    Detector ! {'DOWN', Renewal, process, self(), {error, noproc}},
+    until(soon, fun() -> next_look(Detector) end),
+    ?assertMatch({_At, {reconnect, {error, noproc}}},
+                 ecto_litefs_last_error:get(?REPO)),
+    until(rarely, fun() -> next_look(Detector) end),
+    ok = litefs_simulator:stop(Sim).
+
+%% Or each would begin a series of its own.
+old_timer_is_no_look(Config) ->
+    ok = ecto_litefs_test_log:start(),
+    {Sim, Detector} = start_healthy(Config),
+    _ = ecto_litefs_test_log:lines(),
+    Before = timer_of(Detector),
+    Detector ! {timeout, make_ref(), look},
+    ?assertEqual(Before, timer_of(Detector)),
+    ?assertEqual([], ecto_litefs_test_log:lines()),
+    ok = ecto_litefs_test_log:stop(),
+    ok = litefs_simulator:stop(Sim).
+
+start_healthy(Config) ->
+    {ok, Sim} = litefs_simulator:start(
+                  #{directory => proplists:get_value(directory, Config),
+                    nodes => [<<"node-1">>, <<"node-2">>]}),
+    Detector = start(simulated(Sim, <<"node-2">>)),
+    until({replica, rarely}, fun() -> role_and_look(Detector) end),
+    {Sim, Detector}.
+
+role_and_look(Detector) ->
+    {ecto_litefs_status:role(?REPO), next_look(Detector)}.
+
+next_look(Detector) ->
+    case erlang:read_timer(timer_of(Detector)) of
+        Ms when is_integer(Ms), Ms > 20_000 -> rarely;
+        Ms when is_integer(Ms), Ms =< 1_000 -> soon;
+        Other -> Other % it has just sent its message
+    end.
+
+timer_of(Detector) ->
+    {Timer, _Due} = element(field(look), sys:get_state(Detector)),
+    Timer.
+
+set(Detector, Field, Value) ->
+    sys:replace_state(Detector,
+                      fun(State) -> setelement(field(Field), State, Value) end).
+
+%% Where the detector's record has it.
+field(Name) ->
+    Beam = code:which(ecto_litefs_detector),
+    {ok, {_, [{abstract_code, {_, Forms}}]}} =
+        beam_lib:chunks(Beam, [abstract_code]),
+    [Fields] = [Fields || {attribute, _, record, {state, Fields}} <- Forms],
+    Names = [field_name(Field) || Field <- Fields],
+    length(lists:takewhile(fun(N) -> N =/= Name end, Names)) + 2.
+
+field_name({typed_record_field, Field, _Type}) -> field_name(Field);
+field_name(Field) -> erl_parse:normalise(element(3, Field)).
+
+%% -- events ------------------------------------------------------------------
+
+%% Each state once, in order, and the same again is no news.
+role_changes_are_events(Config) ->
+    telemetry:send_to(self()),
+    try
+        {Sim, Detector} = start_healthy(Config),
+        ok = ecto_litefs_detector:set_manual(?REPO, none),
+        ok = litefs_simulator:promote(Sim, <<"node-2">>),
+        until(primary, fun() -> ecto_litefs_status:role(?REPO) end),
+        _ = sys:get_state(Detector), % it has acted on it
+        [First | Changes] = Events = changes(),
+        Node = node(),
+        ?assertMatch({nil, #{repo := ?REPO, role := replica, source := _,
+                             hostname := <<"node-1">>, node := Node}}, First),
+        ?assertMatch({replica, #{role := primary, hostname := nil,
+                                 source := stream}}, lists:last(Changes)),
+        Generations = [G || {_, #{generation := G}} <- Events],
+        ?assertEqual(Generations, lists:usort(Generations)),
+        chained(Events),
+        ok = litefs_simulator:stop(Sim)
+    after
+        telemetry:detach()
+    end.
+
+%% Each begins with what the one before it ended with.
+chained([{_, #{role := Role}} | [{Role, _} | _] = Rest]) -> chained(Rest);
+chained([_Last]) -> ok.
+
+changes() ->
+    receive
+        {telemetry, [ecto_litefs, role, change], #{duration := Duration},
+         #{previous_role := Former} = Metadata} ->
+            ?assertEqual(Former =:= nil, Duration =:= 0),
+            [{Former, Metadata} | changes()]
+    after 0 -> []
+    end.
+
+%% telemetry catches what a handler raises; this one does not.
+raising_handler(Config) ->
+    telemetry:attach(fun(_, _, _) -> error(handler) end),
+    try
+        Detector = start(config(Config)),
+        write_primary(Config, "node-1"),
+        until({replica, []}, fun role_and_claims/0),
+        delete_primary(Config),
+        until({not_litefs, [Detector]}, fun role_and_claims/0)
+    after
+        telemetry:detach()
+    end.
 
 killed(Config) ->
     Detector = start(config(Config)),
