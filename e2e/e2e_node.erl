@@ -29,6 +29,8 @@
 -export([reconnect/2]).
 -export([scheduler_delays_us/2]).
 -export([threads/0]).
+-export([watch_events/0]).
+-export([events/0]).
 
 -export_type([options/0]).
 -export_type([timed/0]).
@@ -43,6 +45,7 @@
 -define(TABLE_REPO, 'Elixir.TestRepo').
 -define(BUSY_TIMEOUT, 2000). % as ecto_sqlite3
 -define(HELD, e2e_held).
+-define(WATCH, e2e_events).
 -define(SUPERVISOR, 'Elixir.EctoLiteFS.Supervisor').
 
 %% By a Repo of its own, because only the first primary may do it.
@@ -293,3 +296,26 @@ answer_us(Scheduler) ->
 threads() ->
     {ok, Tasks} = file:list_dir("/proc/self/task"),
     length(Tasks).
+
+%% From now on the telemetry events of all processes of this node are kept.
+-spec watch_events() -> ok.
+watch_events() ->
+    Watch = spawn(fun() -> watch([]) end),
+    true = register(?WATCH, Watch),
+    telemetry:send_to(Watch).
+
+watch(Events) ->
+    receive
+        {telemetry, Name, Measurements, Metadata} ->
+            watch([{Name, Measurements, Metadata} | Events]);
+        {events, From, Ref} ->
+            From ! {Ref, lists:reverse(Events)},
+            watch(Events)
+    end.
+
+%% The oldest one first.
+-spec events() -> [{[atom()], map(), map()}].
+events() ->
+    Ref = make_ref(),
+    ?WATCH ! {events, self(), Ref},
+    receive {Ref, Events} -> Events end.
