@@ -108,9 +108,9 @@ snapshot_shape(Dir) ->
     ?assert(is_integer(Since) andalso Since >= 0 andalso Since < 10_000),
     ?assert(is_integer(Generation) andalso Generation > 0),
     ?assertEqual(#{role => not_litefs, source => mount, hostname => <<>>,
-                   mount => plain, stream => off, lag_ms => undefined,
-                   settled => true, litefs_seen => false, reconnect => false,
-                   positions => #{}},
+                   own_hostname => <<>>, mount => plain, stream => off,
+                   lag_ms => undefined, settled => true, litefs_seen => false,
+                   reconnect => false, positions => #{}},
                  maps:without([since_ms, generation], Snapshot)),
     ?assertEqual(lists:sort(maps:keys(Snapshot)),
                  lists:sort(maps:keys(?nif:take(Handle)))).

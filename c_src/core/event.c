@@ -76,14 +76,21 @@ static bool parse_hex(const json_t* value, uint64_t* number)
     return true;
 }
 
+/* A hostname that is kept; NULL for anything else. */
+static const char* host(const json_t* value)
+{
+    const char* name = text(value);
+    return name && strlen(name) <= HOSTNAME_MAX ? name : NULL;
+}
+
 static void parse_primary(const json_t* data, enum event_type type,
                           struct event* event)
 {
     const json_t* is_primary = json_object_get(data, "isPrimary");
     const json_t* hostname = json_object_get(data, "hostname");
-    const char* name = hostname ? text(hostname) : "";
+    const char* name = hostname ? host(hostname) : "";
 
-    if (!json_is_boolean(is_primary) || !name || strlen(name) > HOSTNAME_MAX)
+    if (!json_is_boolean(is_primary) || !name)
         return;
     event->type = type;
     event->primary.is_primary = json_is_true(is_primary);
@@ -127,6 +134,14 @@ static void parse_object(const json_t* root, struct event* event)
         event->type = EVENT_IGNORED;
 }
 
+/* NULL where it is no JSON. */
+static json_t* load(const char* bytes, size_t size)
+{
+    if (!nesting_bounded(bytes, size))
+        return NULL;
+    return json_loadb(bytes, size, JSON_FLAGS, NULL);
+}
+
 void event_parse(const char* line, size_t size, struct event* event)
 {
     memset(event, 0, sizeof(*event));
@@ -135,11 +150,24 @@ void event_parse(const char* line, size_t size, struct event* event)
         event->type = EVENT_IGNORED;
         return;
     }
-    if (!nesting_bounded(line, size))
-        return;
-    json_t* root = json_loadb(line, size, JSON_FLAGS, NULL);
+    json_t* root = load(line, size);
     if (!root)
         return;
     parse_object(root, event);
     json_decref(root);
+}
+
+bool event_parse_info(const char* body, size_t size,
+                      char hostname[HOSTNAME_MAX + 1])
+{
+    json_t* root = load(body, size);
+    const json_t* primary = json_object_get(root, "primary");
+    const char* name = host(json_object_get(primary, "hostname"));
+    bool own = name && *name != '\0' &&
+               json_is_true(json_object_get(root, "isPrimary"));
+
+    if (own)
+        memcpy(hostname, name, strlen(name) + 1);
+    json_decref(root);
+    return own;
 }

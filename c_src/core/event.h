@@ -1,5 +1,5 @@
 /*
- * One line of LiteFS's event stream.
+ * What LiteFS says in JSON: a line of its event stream, the body of /info.
  *
  *   {"type":"init","data":{"isPrimary":false,"hostname":"node-a"}}
  *   {"type":"primaryChange","data":{"isPrimary":true}}
@@ -41,5 +41,11 @@ struct event {
 };
 
 void event_parse(const char* line, size_t size, struct event* event);
+
+/* {"isPrimary":true,"primary":{"hostname":"node-a"}}: true, and the hostname
+ * of this very node. It is named nowhere else, and only while it is primary;
+ * false, and nothing is written, for anything else. */
+bool event_parse_info(const char* body, size_t size,
+                      char hostname[HOSTNAME_MAX + 1]);
 
 #endif

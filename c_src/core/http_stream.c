@@ -29,6 +29,8 @@ struct http_stream {
     bool abandoned;         /* a hook returned false */
     int64_t headers_due_ms;
     char litefs_id[17]; /* of the response being read */
+    size_t answer_size; /* of the short GET, also what did not fit */
+    char answer[HTTP_ANSWER_MAX];
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -99,11 +101,15 @@ static size_t on_bytes(char* bytes, size_t one, size_t size, void* ctx)
     return stream->abandoned ? 0 : size;
 }
 
-static size_t discard(char* bytes, size_t one, size_t size, void* ctx)
+static size_t on_answer(char* bytes, size_t one, size_t size, void* ctx)
 {
-    (void)bytes;
-    (void)ctx;
-    return one * size;
+    struct http_stream* stream = ctx;
+
+    (void)one;
+    if (stream->answer_size + size <= HTTP_ANSWER_MAX)
+        memcpy(stream->answer + stream->answer_size, bytes, size);
+    stream->answer_size += size;
+    return size;
 }
 
 /* --- set-up ------------------------------------------------------------- */
@@ -163,7 +169,8 @@ static void set_up_info(struct http_stream* stream)
 
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
                      (long)stream->config.probe_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, stream);
 }
 
 int http_stream_open(const struct http_stream_config* config,
@@ -236,7 +243,10 @@ int http_stream_connect(struct http_stream* stream)
 
 int http_stream_probe(struct http_stream* stream)
 {
-    return stream->info.running ? 0 : start(stream, &stream->info);
+    if (stream->info.running)
+        return 0;
+    stream->answer_size = 0;
+    return start(stream, &stream->info);
 }
 
 void http_stream_drop(struct http_stream* stream)
@@ -276,7 +286,10 @@ static void finish_info(struct http_stream* stream, CURLcode code)
 
     curl_easy_getinfo(stream->info.easy, CURLINFO_RESPONSE_CODE, &status);
     end(stream, &stream->info);
-    stream->config.probed(stream->config.ctx, code == CURLE_OK && status < 500);
+    bool alive = code == CURLE_OK && status < 500;
+    bool whole = status == 200 && stream->answer_size <= HTTP_ANSWER_MAX;
+    stream->config.probed(stream->config.ctx, alive, stream->answer,
+                          whole ? stream->answer_size : 0);
 }
 
 static void finish_transfers(struct http_stream* stream)

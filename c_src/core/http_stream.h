@@ -15,6 +15,9 @@
 
 struct http_stream;
 
+/* A longer answer to a short GET is as good as an empty one. */
+enum { HTTP_ANSWER_MAX = 4096 };
+
 enum http_closed {
     HTTP_REFUSED,   /* no connection: refused, no route, unknown host */
     HTTP_TIMEOUT,   /* no connection, or no complete headers, in time */
@@ -27,7 +30,8 @@ enum http_closed {
 /* The hooks of the long GET: opened (200; the Litefs-Id header, "" where
  * there is none), any number of bytes, closed. opened and bytes return false
  * to abandon it; only in closed and probed may the stream be called. probed
- * ends a short GET: `alive` says that anything but a server error came. */
+ * ends a short GET: `alive` says that anything but a server error came, `body`
+ * is that of a 200, empty where there is none or too much of it. */
 struct http_stream_config {
     const char* url; /* copied */
     int64_t connect_timeout_ms;
@@ -36,7 +40,7 @@ struct http_stream_config {
     bool (*opened)(void* ctx, const char* litefs_id);
     bool (*bytes)(void* ctx, const char* bytes, size_t size);
     void (*closed)(void* ctx, enum http_closed reason);
-    void (*probed)(void* ctx, bool alive);
+    void (*probed)(void* ctx, bool alive, const char* body, size_t size);
     void* ctx;
 };
 

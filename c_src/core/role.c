@@ -77,6 +77,7 @@ static unsigned on_stream_down(struct role_state* state, int64_t now_ms)
 {
     state->stream_answers = false;
     state->stream_has_role = false;
+    state->status.own_hostname[0] = '\0';
     if (state->status.stream == STREAM_DOWN)
         return 0;
     state->era++;
@@ -134,6 +135,10 @@ static unsigned apply(struct role_state* state, const struct role_input* input,
         return on_opened(state, input->opened.litefs_id);
     case INPUT_STREAM_PRIMARY:
         return on_primary_event(state, input, now_ms);
+    case INPUT_OWN_HOSTNAME:
+        set_text(state->status.own_hostname, sizeof state->status.own_hostname,
+                 input->own_hostname);
+        return 0;
     case INPUT_STREAM_DOWN:
         return on_stream_down(state, now_ms);
     case INPUT_PROBE_STARTED:
@@ -182,7 +187,8 @@ static bool same_role(const struct status* a, const struct status* b)
 
 static bool same_but_lag(const struct status* a, const struct status* b)
 {
-    return same_role(a, b) && a->source == b->source && a->mount == b->mount &&
+    return same_role(a, b) && strcmp(a->own_hostname, b->own_hostname) == 0 &&
+           a->source == b->source && a->mount == b->mount &&
            a->stream == b->stream && a->settled == b->settled &&
            a->litefs_seen == b->litefs_seen &&
            a->reconnect_pending == b->reconnect_pending &&

@@ -62,6 +62,7 @@ enum manual_role { MANUAL_NONE = 0, MANUAL_PRIMARY, MANUAL_REPLICA };
 enum role_input_type {
     INPUT_STREAM_OPENED,  /* 200 on /events; litefs_id is the header's */
     INPUT_STREAM_PRIMARY, /* an init or primaryChange line */
+    INPUT_OWN_HOSTNAME,   /* /info has told it, as of a primary */
     INPUT_STREAM_DOWN,    /* refused, cut, hung (/info did not answer) */
     INPUT_PROBE_STARTED,  /* the mount thread enters system calls */
     INPUT_MOUNT,          /* ... and has come back */
@@ -81,6 +82,7 @@ struct role_input {
             bool is_primary;
             char hostname[HOSTNAME_MAX + 1];
         } primary;
+        char own_hostname[HOSTNAME_MAX + 1];
         struct mount_sample mount;
         enum manual_role manual;
         uint64_t reconnected; /* the reconnect_epoch that is done */

@@ -61,6 +61,8 @@ struct status {
     enum role role;
     enum role_source source;
     char hostname[HOSTNAME_MAX + 1]; /* the primary's, "" where not known */
+    /* What LiteFS calls this node, "" until it was primary on this stream. */
+    char own_hostname[HOSTNAME_MAX + 1];
     int64_t since_ms;    /* monotonic time at which role or hostname changed */
     uint64_t generation; /* grows by one with every published change */
     enum mount_kind mount;

@@ -35,6 +35,10 @@ static void publish(struct status_cell* cell)
     uint64_t word =
         (uint64_t)deadline << ROLE_BITS | (uint64_t)cell->state.status.role;
     atomic_store_explicit(&cell->word, word, memory_order_relaxed);
+    if (deadline != 0 && deadline < cell->alarm_ms && cell->wake) {
+        cell->alarm_ms = deadline;
+        cell->wake(cell->wake_ctx);
+    }
 }
 
 /* With the mutex, which also keeps the time from going back between steps. */
@@ -127,6 +131,7 @@ void status_cell_shut(struct status_cell* cell)
         status->role = ROLE_UNKNOWN;
         status->source = SOURCE_NONE;
         status->hostname[0] = '\0';
+        status->own_hostname[0] = '\0';
         status->since_ms = clock_now_ms();
         status->generation++;
         publish(cell);
@@ -183,4 +188,29 @@ void status_cell_take(struct status_cell* cell, struct status* status)
 int64_t status_cell_deadline(struct status_cell* cell)
 {
     return word_deadline(word_load(cell));
+}
+
+void status_cell_keep(struct status_cell* cell, void (*wake)(void* ctx),
+                      void* ctx)
+{
+    pthread_mutex_lock(&cell->mutex);
+    cell->wake = wake;
+    cell->wake_ctx = ctx;
+    cell->alarm_ms = 0;
+    pthread_mutex_unlock(&cell->mutex);
+}
+
+int64_t status_cell_sleep(struct status_cell* cell, int64_t until_ms)
+{
+    pthread_mutex_lock(&cell->mutex);
+    int64_t deadline = word_deadline(word_load(cell));
+    if (deadline != 0 && deadline < until_ms)
+        until_ms = deadline;
+    /* A deadline that was near but is not any more: look then all the same.
+     * The next one of its kind is not nearer, and need not wake anybody. */
+    if (cell->alarm_ms < until_ms && cell->alarm_ms > clock_now_ms())
+        until_ms = cell->alarm_ms;
+    cell->alarm_ms = until_ms;
+    pthread_mutex_unlock(&cell->mutex);
+    return until_ms;
 }

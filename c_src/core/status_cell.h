@@ -90,8 +90,18 @@ void status_cell_subscribe(struct status_cell* cell);
 int status_cell_take_positions(struct status_cell* cell,
                                struct db_position* positions);
 
-/* When the next tick is due in clock_now_ms() terms, 0 for never. Sources
- * bound their waits with it. */
+/* When the next tick is due in clock_now_ms() terms, 0 for never. */
 int64_t status_cell_deadline(struct status_cell* cell);
+
+/* One thread keeps the deadlines that pass while another one hangs. It asks
+ * before each wait, which it wants to last until `until_ms`, how long it may
+ * be; `wake` is called when a deadline has come nearer than that, from any
+ * thread and with the mutex, and never after status_cell_keep(cell, NULL, NULL)
+ * has returned. A deadline that comes near and goes away again a thousand
+ * times a second, as that of a check does, wakes once in the time that it is
+ * away. */
+void status_cell_keep(struct status_cell* cell, void (*wake)(void* ctx),
+                      void* ctx);
+int64_t status_cell_sleep(struct status_cell* cell, int64_t until_ms);
 
 #endif

@@ -17,6 +17,9 @@ struct status_cell {
     bool subscribed; /* somebody wants to hear of positions */
     bool moves_due;  /* ... of the next change of one */
     bool shut;
+    void (*wake)(void* ctx); /* of who keeps the deadlines; NULL: nobody */
+    void* wake_ctx;
+    int64_t alarm_ms; /* the next time at which it looks by itself */
 
     /* Written by whoever holds the mutex, read by every thread without it:
      * deadline << 3 | role. Both in one word, so that no reader can pair a

@@ -1,79 +1,13 @@
 #include "stream_source.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backoff.h"
 #include "clock.h"
 #include "event.h"
-#include "http_stream.h"
-#include "line_reader.h"
-
-struct stream_source {
-    struct status_cell* cell;
-    stream_hint_fn hint;
-    void* hint_ctx;
-    pthread_t thread;
-    atomic_bool stopping;
-    atomic_uint_fast64_t attempts;
-    atomic_uint_fast64_t malformed;
-    atomic_uint_fast64_t too_long;
-
-    /* From here on the thread's own. Times are 0 where nothing is due. */
-    struct http_stream* http;
-    struct line_reader lines;
-    struct backoff backoff;
-    uint32_t random;
-    char litefs_id[17];
-    bool posted_down;     /* the cell knows that the stream is down */
-    int64_t live_ms;      /* when the init line came */
-    int64_t connect_ms;   /* next attempt */
-    int64_t init_due_ms;  /* the init line must have come */
-    int64_t probe_due_ms; /* next GET of /info */
-};
-
-/* --- towards the cell --------------------------------------------------- */
-
-static void post(struct stream_source* source, const struct role_input* input)
-{
-    unsigned effects = status_cell_post(source->cell, input, NULL);
-
-    if ((effects & EFFECT_PROBE) && source->hint)
-        source->hint(source->hint_ctx);
-}
-
-static void post_opened(struct stream_source* source)
-{
-    struct role_input input = {.type = INPUT_STREAM_OPENED};
-
-    memcpy(input.opened.litefs_id, source->litefs_id,
-           sizeof(input.opened.litefs_id));
-    source->posted_down = false;
-    post(source, &input);
-}
-
-static void post_primary(struct stream_source* source,
-                         const struct event* event)
-{
-    struct role_input input = {.type = INPUT_STREAM_PRIMARY};
-
-    input.primary.is_primary = event->primary.is_primary;
-    memcpy(input.primary.hostname, event->primary.hostname,
-           sizeof(input.primary.hostname));
-    post(source, &input);
-}
-
-static void post_down(struct stream_source* source)
-{
-    if (source->posted_down)
-        return;
-    source->posted_down = true;
-    post(source, &(struct role_input){.type = INPUT_STREAM_DOWN});
-}
+#include "stream_state.h"
 
 /* --- the connection ----------------------------------------------------- */
 
@@ -95,9 +29,10 @@ static void go_down(struct stream_source* source)
     source->live_ms = 0;
     source->init_due_ms = 0;
     source->probe_due_ms = 0;
+    source->probing = false;
     source->connect_ms =
         now_ms + backoff_next(&source->backoff, good_ms, next_random(source));
-    post_down(source);
+    stream_post_down(source);
 }
 
 static void connect_now(struct stream_source* source)
@@ -111,6 +46,10 @@ static void connect_now(struct stream_source* source)
 static void probe_now(struct stream_source* source)
 {
     source->probe_due_ms = 0;
+    if (source->probing)
+        return;
+    source->probing = true;
+    source->probe_wanted = false;
     if (http_stream_probe(source->http) < 0)
         go_down(source);
 }
@@ -139,62 +78,19 @@ static void on_closed(void* ctx, enum http_closed reason)
     go_down(ctx);
 }
 
-static void on_probed(void* ctx, bool alive)
+static void on_probed(void* ctx, bool alive, const char* body, size_t size)
 {
     struct stream_source* source = ctx;
+    struct role_input input = {.type = INPUT_OWN_HOSTNAME};
 
-    if (alive)
-        source->probe_due_ms = clock_now_ms() + STREAM_PROBE_MS;
-    else
+    if (!alive) {
         go_down(source);
-}
-
-/* --- events ------------------------------------------------------------- */
-
-/* Before the init line nothing proves that this is LiteFS: false unless the
- * line is one, or says nothing. */
-static bool first_event(struct stream_source* source, const struct event* event)
-{
-    if (event->type == EVENT_IGNORED)
-        return true;
-    if (event->type != EVENT_INIT)
-        return false;
-    source->init_due_ms = 0;
-    source->live_ms = clock_now_ms();
-    source->probe_due_ms = source->live_ms;
-    post_opened(source);
-    post_primary(source, event);
-    return true;
-}
-
-static void later_event(struct stream_source* source, const struct event* event)
-{
-    switch (event->type) {
-    case EVENT_INIT:
-    case EVENT_PRIMARY_CHANGE:
-        post_primary(source, event);
-        break;
-    case EVENT_TX:
-        status_cell_post_position(source->cell, &event->position);
-        break;
-    case EVENT_IGNORED:
-    case EVENT_MALFORMED:
-        break;
+        return;
     }
-}
-
-static bool on_line(void* ctx, const char* line, size_t size)
-{
-    struct stream_source* source = ctx;
-    struct event event;
-
-    event_parse(line, size, &event);
-    if (event.type == EVENT_MALFORMED)
-        atomic_fetch_add(&source->malformed, 1);
-    if (!source->live_ms)
-        return first_event(source, &event);
-    later_event(source, &event);
-    return true;
+    source->probing = false;
+    stream_sign_of_life(source);
+    if (event_parse_info(body, size, input.own_hostname))
+        stream_post(source, &input);
 }
 
 /* --- the thread --------------------------------------------------------- */
@@ -215,22 +111,21 @@ static void do_what_is_due(struct stream_source* source)
     if (due(source->probe_due_ms, now_ms))
         probe_now(source);
     if (due(status_cell_deadline(source->cell), now_ms))
-        post(source, &(struct role_input){.type = INPUT_TICK});
+        stream_post(source, &(struct role_input){.type = INPUT_TICK});
 }
 
+/* http_stream_wait() has times of its own beside these. */
 static int64_t wait_ms(const struct stream_source* source)
 {
     const int64_t times[] = {source->init_due_ms, source->connect_ms,
-                             source->probe_due_ms,
-                             status_cell_deadline(source->cell)};
-    int64_t now_ms = clock_now_ms();
-    int64_t wait = STREAM_WAIT_MAX_MS;
+                             source->probe_due_ms};
+    int64_t until_ms = INT64_MAX;
 
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
-        if (times[i] != 0 && times[i] - now_ms < wait)
-            wait = times[i] - now_ms;
+        if (times[i] != 0 && times[i] < until_ms)
+            until_ms = times[i];
     }
-    return wait > 0 ? wait : 0;
+    return status_cell_sleep(source->cell, until_ms) - clock_now_ms();
 }
 
 static void* run(void* ctx)
@@ -278,6 +173,14 @@ static int open_http(struct stream_source* source, const char* url)
     return http_stream_open(&config, &source->http);
 }
 
+/* From any thread: a deadline has come nearer. */
+static void wake(void* ctx)
+{
+    const struct stream_source* source = ctx;
+
+    http_stream_wake(source->http);
+}
+
 int stream_source_open(const char* url, struct status_cell* cell,
                        stream_hint_fn hint, void* hint_ctx,
                        struct stream_source** result)
@@ -291,9 +194,10 @@ int stream_source_open(const char* url, struct status_cell* cell,
     source->hint = hint;
     source->hint_ctx = hint_ctx;
     source->cell = status_cell_ref(cell);
+    status_cell_keep(cell, wake, source);
     source->connect_ms = clock_now_ms();
     source->random = (uint32_t)source->connect_ms ^ (uint32_t)(uintptr_t)source;
-    line_reader_init(&source->lines, STREAM_LINE_MAX, on_line, source);
+    line_reader_init(&source->lines, STREAM_LINE_MAX, stream_on_line, source);
     backoff_init(&source->backoff);
     rc = start_thread(source);
     if (rc < 0)
@@ -302,6 +206,7 @@ int stream_source_open(const char* url, struct status_cell* cell,
     return 0;
 
 cell:
+    status_cell_keep(cell, NULL, NULL);
     status_cell_unref(cell);
     http_stream_close(source->http);
 source:
@@ -314,6 +219,7 @@ void stream_source_close(struct stream_source* source)
     atomic_store(&source->stopping, true);
     http_stream_wake(source->http);
     pthread_join(source->thread, NULL);
+    status_cell_keep(source->cell, NULL, NULL);
     http_stream_close(source->http);
     line_reader_reset(&source->lines);
     status_cell_unref(source->cell);

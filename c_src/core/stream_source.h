@@ -2,15 +2,18 @@
  * The first source: LiteFS's event stream, one thread per detector.
  *
  * GET /events over HTTP/1.1 with libcurl, lines to event_parse(), inputs to
- * the cell. The stream has no heartbeat, so GET /info on a second connection
- * every STREAM_PROBE_MS is the sign of life; one that is not answered within
- * STREAM_PROBE_TIMEOUT_MS counts as INPUT_STREAM_DOWN and the connection is
- * dropped. Anything but 200 with an init line is "down" too. Reconnects back
- * off from 50 ms to 1 s with jitter; a body that ended properly means that we
- * fell 1,024 events behind and reconnects at once, but through the same
- * backoff, so that a server that always ends at once makes no busy loop.
- * Redirects are not followed. A malformed line, and one longer than 1 MiB, is
- * dropped and counted, and the stream goes on with the next line.
+ * the cell. The stream has no heartbeat, so when it has said nothing for
+ * STREAM_PROBE_MS, GET /info on a second connection is the sign of life; one
+ * that is not answered within STREAM_PROBE_TIMEOUT_MS counts as
+ * INPUT_STREAM_DOWN and the connection is dropped. It is asked at once when
+ * this node becomes primary too, because nothing else tells the node's own
+ * hostname; an answer that does not is a sign of life all the same. Anything
+ * but 200 with an init line is "down" too. Reconnects back off from 50 ms to 1
+ * s with jitter; a body that ended properly means that we fell 1,024 events
+ * behind and reconnects at once, but through the same backoff, so that a server
+ * that always ends at once makes no busy loop. Redirects are not followed. A
+ * malformed line, and one longer than 1 MiB, is dropped and counted, and the
+ * stream goes on with the next line.
  *
  * INPUT_STREAM_OPENED is posted with the init line and not before: another
  * program's 200 must not look like LiteFS. INPUT_STREAM_DOWN is posted once
@@ -25,9 +28,8 @@ enum {
     STREAM_CONNECT_TIMEOUT_MS = 1000,
     STREAM_HEADERS_TIMEOUT_MS = 2000, /* LiteFS listens before it serves */
     STREAM_INIT_TIMEOUT_MS = 2000,    /* from the headers to the init line */
-    STREAM_PROBE_MS = 5000,
+    STREAM_PROBE_MS = 10000,
     STREAM_PROBE_TIMEOUT_MS = 2000,
-    STREAM_WAIT_MAX_MS = 1000, /* another thread may set a nearer deadline */
     STREAM_LINE_MAX = 1 << 20,
 };
 

@@ -37,6 +37,7 @@ static ERL_NIF_TERM am_poll_interval;
 static ERL_NIF_TERM am_role;
 static ERL_NIF_TERM am_source;
 static ERL_NIF_TERM am_hostname;
+static ERL_NIF_TERM am_own_hostname;
 static ERL_NIF_TERM am_since_ms;
 static ERL_NIF_TERM am_generation;
 static ERL_NIF_TERM am_mount;
@@ -80,6 +81,7 @@ static const struct {
     {&am_role, "role"},
     {&am_source, "source"},
     {&am_hostname, "hostname"},
+    {&am_own_hostname, "own_hostname"},
     {&am_since_ms, "since_ms"},
     {&am_generation, "generation"},
     {&am_mount, "mount"},
@@ -247,6 +249,7 @@ ERL_NIF_TERM terms_snapshot(ErlNifEnv* env, const struct status* status,
         {am_role, role_atoms[status->role]},
         {am_source, source_atoms[status->source]},
         {am_hostname, terms_binary(env, status->hostname)},
+        {am_own_hostname, terms_binary(env, status->own_hostname)},
         {am_since_ms, enif_make_int64(env, clock_now_ms() - status->since_ms)},
         {am_generation, enif_make_uint64(env, status->generation)},
         {am_mount, mount_atoms[status->mount]},

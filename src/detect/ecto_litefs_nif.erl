@@ -59,6 +59,8 @@
         #{role := role(),
           source := none | stream | mount | manual,
           hostname := binary(),                % the primary's, <<>> unknown
+          own_hostname := binary(),            % this node's, <<>> unless it is
+                                               % or was primary on this stream
           since_ms := integer(),               % milliseconds in this role
           generation := non_neg_integer(),
           mount := unseen | litefs | plain | missing | dead | unreadable

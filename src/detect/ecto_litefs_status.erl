@@ -104,6 +104,7 @@ without_nif(Role) ->
     #{role => Role,
       source => none,
       hostname => <<>>,
+      own_hostname => <<>>,
       since_ms => 0,
       generation => 0,
       mount => unseen,

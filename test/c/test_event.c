@@ -253,6 +253,68 @@ START_TEST(deep_nesting_is_malformed)
 }
 END_TEST
 
+/* --- the body of /info -------------------------------------------------- */
+
+START_TEST(info_of_a_primary_names_the_node)
+{
+    const char body[] =
+        "{\n  \"clusterID\": \"LFSC0123456789ABCDEF\",\n"
+        "  \"isPrimary\": true,\n  \"candidate\": true,\n"
+        "  \"path\": \"/litefs\",\n"
+        "  \"primary\": {\n    \"hostname\": \"node-a\"\n  }\n}\n";
+    char hostname[HOSTNAME_MAX + 1] = "";
+
+    ck_assert(event_parse_info(body, strlen(body), hostname));
+    ck_assert_str_eq(hostname, "node-a");
+}
+END_TEST
+
+static const char* const nameless[] = {
+    "",
+    "not found\n",
+    "[]",
+    "true",
+    "{}",
+    "{\"isPrimary\":true}",
+    "{\"isPrimary\":true,\"primary\":null}",
+    "{\"isPrimary\":true,\"primary\":\"node-a\"}",
+    "{\"isPrimary\":true,\"primary\":{}}",
+    "{\"isPrimary\":true,\"primary\":{\"hostname\":\"\"}}",
+    "{\"isPrimary\":true,\"primary\":{\"hostname\":7}}",
+    "{\"isPrimary\":true,\"primary\":{\"hostname\":\"a\\u0000b\"}}",
+    "{\"isPrimary\":true,\"primary\":{\"hostname\":\"a\\nb\"}}",
+    "{\"isPrimary\":true,\"primary\":{\"hostname\":\"node-a\"}",
+    /* a replica is told the primary's */
+    "{\"isPrimary\":false,\"primary\":{\"hostname\":\"node-a\"}}",
+    "{\"isPrimary\":\"true\",\"primary\":{\"hostname\":\"node-a\"}}",
+    "{\"isPrimary\":1,\"primary\":{\"hostname\":\"node-a\"}}",
+    "{\"primary\":{\"hostname\":\"node-a\"}}",
+};
+
+START_TEST(anything_else_names_nobody)
+{
+    char hostname[HOSTNAME_MAX + 1] = "untouched";
+
+    ck_assert(!event_parse_info(nameless[_i], strlen(nameless[_i]), hostname));
+    ck_assert_str_eq(hostname, "untouched");
+}
+END_TEST
+
+START_TEST(info_keeps_the_longest_hostname_and_no_longer_one)
+{
+    char hostname[HOSTNAME_MAX + 1], body[512];
+
+    for (int size = HOSTNAME_MAX; size <= HOSTNAME_MAX + 1; size++) {
+        snprintf(body, sizeof(body),
+                 "{\"isPrimary\":true,\"primary\":{\"hostname\":\"%0*d\"}}",
+                 size, 0);
+        ck_assert_int_eq(event_parse_info(body, strlen(body), hostname),
+                         size == HOSTNAME_MAX);
+    }
+    ck_assert_uint_eq(strlen(hostname), HOSTNAME_MAX);
+}
+END_TEST
+
 Suite* suite_event(void);
 
 Suite* suite_event(void)
@@ -274,6 +336,9 @@ Suite* suite_event(void)
     tcase_add_test(tcase, a_good_line_is_malformed_wherever_it_is_cut);
     tcase_add_test(tcase, a_raw_nul_is_malformed);
     tcase_add_test(tcase, deep_nesting_is_malformed);
+    tcase_add_test(tcase, info_of_a_primary_names_the_node);
+    tcase_add_loop_test(tcase, anything_else_names_nobody, 0, COUNT(nameless));
+    tcase_add_test(tcase, info_keeps_the_longest_hostname_and_no_longer_one);
     suite_add_tcase(suite, tcase);
     return suite;
 }

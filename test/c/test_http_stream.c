@@ -15,6 +15,8 @@
 struct heard {
     int opened, closed, probed;
     bool alive;
+    char body[HTTP_ANSWER_MAX];
+    size_t body_size;
     bool abandon_opened, abandon_bytes;
     enum http_closed reason;
     char litefs_id[17];
@@ -43,10 +45,12 @@ static void on_closed(void* ctx, enum http_closed reason)
     heard->reason = reason;
 }
 
-static void on_probed(void* ctx, bool alive)
+static void on_probed(void* ctx, bool alive, const char* body, size_t size)
 {
     struct heard* heard = ctx;
     heard->probed++;
+    heard->body_size = size;
+    memcpy(heard->body, body, size);
     heard->alive = alive;
 }
 
@@ -235,6 +239,31 @@ START_TEST(a_probe_says_who_lives)
 }
 END_TEST
 
+START_TEST(a_probe_brings_a_body_that_is_not_too_long)
+{
+    static char body[HTTP_ANSWER_MAX + 2];
+
+    for (size_t size = HTTP_ANSWER_MAX - 1; size <= HTTP_ANSWER_MAX + 1;
+         size++) {
+        memset(body, 'x', size);
+        fake_litefs_info_body(fake, body);
+        heard.probed = 0;
+        ck_assert_int_eq(http_stream_probe(stream), 0);
+        AWAIT(heard.probed);
+        ck_assert(heard.alive);
+        size_t kept = size <= HTTP_ANSWER_MAX ? size : 0;
+        ck_assert_uint_eq(heard.body_size, kept);
+        ck_assert_mem_eq(heard.body, body, kept);
+    }
+    fake_litefs_info_body(fake, "{}"); /* nothing of the last one is left */
+    heard.probed = 0;
+    ck_assert_int_eq(http_stream_probe(stream), 0);
+    AWAIT(heard.probed);
+    ck_assert_uint_eq(heard.body_size, 2);
+    ck_assert_mem_eq(heard.body, "{}", 2);
+}
+END_TEST
+
 /* --- the URL beside ----------------------------------------------------- */
 
 static const struct url {
@@ -280,6 +309,7 @@ Suite* suite_http_stream(void)
     tcase_add_loop_test(tcase, a_hook_can_abandon, 0, 2);
     tcase_add_test(tcase, drop_is_silent_and_allows_another);
     tcase_add_loop_test(tcase, a_probe_says_who_lives, 0, COUNT(probes));
+    tcase_add_test(tcase, a_probe_brings_a_body_that_is_not_too_long);
     suite_add_tcase(suite, tcase);
 
     tcase_add_loop_test(url, info_lies_beside_events, 0, COUNT(urls));

@@ -3,6 +3,7 @@
  * evidence lives, grace, identity, and what must hold after any input.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -707,6 +708,48 @@ START_TEST(every_value_has_a_name)
 }
 END_TEST
 
+static void own_hostname(int64_t t, const char* hostname)
+{
+    struct role_input input = {.type = INPUT_OWN_HOSTNAME};
+    snprintf(input.own_hostname, sizeof input.own_hostname, "%s", hostname);
+    world_input(&world, t, &input);
+}
+
+/* It is told to the owner, but it is no other role and no other primary. */
+START_TEST(own_hostname_changes_nothing_else)
+{
+    world_open_mounted(&world);
+    stream_opened(&world, 1000, "00000000000000AA");
+    stream_says_primary(&world, 1000);
+    struct status before = world.state.status;
+    uint64_t era = world.state.era;
+    own_hostname(2000, "node-a");
+    ck_assert_uint_eq(world.effects, EFFECT_CHANGED);
+    ck_assert_str_eq(world.state.status.own_hostname, "node-a");
+    ck_assert_uint_eq(world.state.status.generation, before.generation + 1);
+    ck_assert_int_eq(world.state.status.role, before.role);
+    ck_assert_str_eq(world.state.status.hostname, before.hostname);
+    ck_assert_int_eq(world.state.status.since_ms, before.since_ms);
+    ck_assert_uint_eq(world.state.era, era);
+    own_hostname(3000, "node-a");
+    ck_assert_uint_eq(world.effects, 0);
+}
+END_TEST
+
+/* A replica is still called so, but another LiteFS may be called otherwise. */
+START_TEST(own_hostname_lives_with_the_stream)
+{
+    world_open_mounted(&world);
+    stream_opened(&world, 1000, "00000000000000AA");
+    stream_says_primary(&world, 1000);
+    own_hostname(1001, "node-a");
+    stream_names(&world, 2000, "node-b");
+    ck_assert_str_eq(world.state.status.own_hostname, "node-a");
+    stream_down(&world, 3000);
+    ck_assert_str_eq(world.state.status.own_hostname, "");
+}
+END_TEST
+
 Suite* suite_role(void)
 {
     const TTest* const tests[] = {
@@ -755,6 +798,8 @@ Suite* suite_role(void)
         same_mount_unreadable_for_a_while_needs_no_reconnect,
         generation_grows_with_differences_only,
         long_hostname_is_kept_and_an_endless_one_is_cut,
+        own_hostname_changes_nothing_else,
+        own_hostname_lives_with_the_stream,
         every_value_has_a_name,
     };
     Suite* suite = suite_create("role");

@@ -67,6 +67,10 @@ static void pick_input(struct role_input* input, const struct role_world* world,
             snprintf(input->primary.hostname, sizeof input->primary.hostname,
                      "h%u", pick(3));
         break;
+    case INPUT_OWN_HOSTNAME:
+        snprintf(input->own_hostname, sizeof input->own_hostname, "h%u",
+                 pick(2));
+        break;
     case INPUT_MOUNT:
         pick_sample(input, now_ms);
         break;
@@ -115,6 +119,7 @@ static void remember(struct memory* memory, const struct role_input* input,
         memory->probe_ms = 0;
         memory->litefs_seen |= input->mount.kind == MOUNT_LITEFS;
         break;
+    case INPUT_OWN_HOSTNAME:
     case INPUT_MANUAL:
     case INPUT_RECONNECTED:
     case INPUT_TICK:

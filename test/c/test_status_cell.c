@@ -255,6 +255,70 @@ END_TEST
 
 /* -- end of life ---------------------------------------------------------- */
 
+/* --- who keeps the deadlines --- */
+
+static void count_wake(void* ctx)
+{
+    ++*(int*)ctx;
+}
+
+START_TEST(a_nearer_deadline_wakes_and_a_later_one_does_not)
+{
+    int wakes = 0;
+    int64_t now_ms = clock_now_ms();
+
+    open_cell(2500, 2000);
+    status_cell_keep(cell, count_wake, &wakes);
+    ck_assert_int_eq(status_cell_sleep(cell, now_ms + 1000), now_ms + 1000);
+    post(INPUT_PROBE_STARTED);
+    ck_assert_int_eq(wakes, 0);
+    ck_assert_int_eq(status_cell_sleep(cell, now_ms + 500), now_ms + 500);
+    post_mount(false);
+    ck_assert_int_eq(wakes, 0);
+    status_cell_keep(cell, count_wake, &wakes);
+    int64_t alarm_ms = status_cell_sleep(cell, INT64_MAX);
+    ck_assert_int_eq(alarm_ms, status_cell_deadline(cell));
+    post(INPUT_PROBE_STARTED);
+    ck_assert_int_lt(status_cell_deadline(cell), alarm_ms);
+    ck_assert_int_eq(wakes, 1);
+    ck_assert_int_eq(status_cell_sleep(cell, INT64_MAX),
+                     status_cell_deadline(cell));
+    status_cell_keep(cell, NULL, NULL);
+    post_mount(false);
+    post(INPUT_PROBE_STARTED);
+    ck_assert_int_eq(wakes, 1);
+    status_cell_unref(cell);
+}
+END_TEST
+
+/* A thousand checks a second: the thread that keeps the deadlines asks after
+ * each wake, as it does. */
+START_TEST(a_deadline_that_comes_and_goes_wakes_once_in_its_time)
+{
+    enum { TIMEOUT_MS = 100, ROUNDS = 5 };
+    int wakes = 0;
+    int seen = 0;
+    int64_t alarm_ms;
+    int64_t end_ms = clock_now_ms() + ROUNDS * TIMEOUT_MS;
+
+    open_cell(2500, TIMEOUT_MS);
+    status_cell_keep(cell, count_wake, &wakes);
+    alarm_ms = status_cell_sleep(cell, INT64_MAX);
+    while (clock_now_ms() < end_ms) {
+        post(INPUT_PROBE_STARTED);
+        post_mount(false);
+        if (wakes > seen || clock_now_ms() >= alarm_ms) {
+            alarm_ms = status_cell_sleep(cell, INT64_MAX);
+            seen = wakes;
+        }
+    }
+    ck_assert_int_ge(wakes, 1);
+    ck_assert_int_le(wakes, ROUNDS + 1);
+    status_cell_keep(cell, NULL, NULL);
+    status_cell_unref(cell);
+}
+END_TEST
+
 START_TEST(shut_is_unknown_for_good)
 {
     struct status before, status;
@@ -545,6 +609,8 @@ Suite* suite_status_cell(void)
         reader_of_a_snapshot_runs_the_tick,
         readers_tick_is_hinted,
         take_sees_its_own_tick_and_owes_no_hint,
+        a_nearer_deadline_wakes_and_a_later_one_does_not,
+        a_deadline_that_comes_and_goes_wakes_once_in_its_time,
         no_hint_is_lost_and_never_two_are_out,
         readers_race_for_the_tick,
         shut_and_last_unref_race_with_use,

@@ -120,37 +120,6 @@ START_TEST(refused_until_litefs_starts)
 }
 END_TEST
 
-/* --- the sign of life --------------------------------------------------- */
-
-START_TEST(info_is_asked_once_the_stream_is_up)
-{
-    fake_litefs_script(fake, FAKE_SCRIPT(PRIMARY));
-    rig_start();
-    await_primary();
-    AWAIT(fake_litefs_info_requests(fake) == 1);
-    /* The next one comes on the same connection, STREAM_PROBE_MS later. */
-    int64_t began_ms = clock_now_ms();
-    AWAIT(fake_litefs_info_requests(fake) == 2);
-    ck_assert_int_ge(clock_now_ms() - began_ms, STREAM_PROBE_MS - 500);
-    ck_assert_int_eq(fake_litefs_connections(fake), 2);
-    ck_assert_int_eq(fake_litefs_events_requests(fake), 1);
-}
-END_TEST
-
-START_TEST(an_unanswered_info_is_down)
-{
-    fake_litefs_info(fake, _i == 0 ? FAKE_INFO_HANG : FAKE_INFO_HANG_UP);
-    fake_litefs_script(fake, FAKE_SCRIPT(PRIMARY));
-    rig_start();
-    AWAIT(stream_is(STREAM_DOWN));
-    ck_assert_int_ne(status_cell_role(cell), ROLE_PRIMARY);
-    fake_litefs_script(fake, FAKE_SCRIPT(REPLICA("node-r")));
-    fake_litefs_info(fake, FAKE_INFO_ANSWER);
-    AWAIT(names("node-r"));
-    ck_assert_int_le(fake_litefs_events_requests(fake), 4);
-}
-END_TEST
-
 /* --- deadlines ------------------------------------------------ */
 
 /* A probe that hangs is noticed although nobody reads the cell. */
@@ -165,7 +134,9 @@ START_TEST(the_deadline_of_the_cell_is_kept)
     status_cell_take(cell, &status);
     int before = atomic_load(&changes);
     status_cell_post(cell, &probe, NULL);
+    int64_t began_ms = clock_now_ms();
     AWAIT(atomic_load(&changes) > before);
+    ck_assert_int_lt(clock_now_ms() - began_ms, 1000); /* 300 ms, and no more */
     status_cell_take(cell, &status);
     ck_assert_int_eq(status.mount, MOUNT_TIMEOUT);
 }
@@ -297,8 +268,6 @@ Suite* suite_stream_source(void)
     tcase_add_test(good, a_cut_stream_is_down_at_once_and_hinted);
     tcase_add_test(good, an_ended_stream_reconnects_soon);
     tcase_add_test(good, refused_until_litefs_starts);
-    tcase_add_test(good, info_is_asked_once_the_stream_is_up);
-    tcase_add_loop_test(good, an_unanswered_info_is_down, 0, 2);
     tcase_add_test(good, the_deadline_of_the_cell_is_kept);
 
     tcase_add_checked_fixture(life, rig_set_up, rig_tear_down);

@@ -22,6 +22,7 @@ enum { SCRIPT_MAX = 16, CONNECTIONS_MAX = 32, REQUEST_MAX = 4096 };
 struct connection {
     int fd;
     bool events; /* it has asked for /events */
+    bool hangs;  /* ... for /info, and has no answer yet */
     size_t size;
     char request[REQUEST_MAX];
 };
@@ -37,6 +38,7 @@ struct fake_litefs {
     char url[64];
     struct fake_step script[SCRIPT_MAX];
     enum fake_info info;
+    const char* info_body;
     int events_requests;
     int info_requests;
     struct connection connections[CONNECTIONS_MAX];
@@ -53,17 +55,16 @@ static void require(bool condition, const char* what)
 
 /* --- connections (all with the mutex) ----------------------------------- */
 
-static void answer_info(struct fake_litefs* fake, int fd)
+static void answer_info(struct fake_litefs* fake, struct connection* connection)
 {
-    static const char answer[] =
-        "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"
-        "{\"isPrimary\":false}\n";
-
-    fake->info_requests++;
-    if (fake->info == FAKE_INFO_ANSWER)
-        send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
-    else if (fake->info == FAKE_INFO_HANG_UP)
-        shutdown(fd, SHUT_RDWR);
+    connection->hangs = fake->info == FAKE_INFO_HANG;
+    if (fake->info == FAKE_INFO_ANSWER) {
+        dprintf(connection->fd,
+                "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+                strlen(fake->info_body), fake->info_body);
+    } else if (fake->info == FAKE_INFO_HANG_UP) {
+        shutdown(connection->fd, SHUT_RDWR);
+    }
 }
 
 static void answer(struct fake_litefs* fake, struct connection* connection)
@@ -73,7 +74,8 @@ static void answer(struct fake_litefs* fake, struct connection* connection)
         connection->events = true;
         fake_steps_play(connection->fd, fake->script);
     } else if (!strncmp(connection->request, "GET /info ", 10)) {
-        answer_info(fake, connection->fd);
+        fake->info_requests++;
+        answer_info(fake, connection);
     } else {
         fake_steps_play(connection->fd, FAKE_SCRIPT({FAKE_STATUS, NULL, 404}));
     }
@@ -225,6 +227,7 @@ struct fake_litefs* fake_litefs_open(void)
     struct fake_litefs* fake = calloc(1, sizeof(*fake));
     require(fake, "calloc");
     pthread_mutex_init(&fake->mutex, NULL);
+    fake->info_body = "{\"isPrimary\":false}\n";
     fake->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     require(fake->wake >= 0, "eventfd");
     take_port(fake);
@@ -284,6 +287,17 @@ void fake_litefs_info(struct fake_litefs* fake, enum fake_info info)
 {
     pthread_mutex_lock(&fake->mutex);
     fake->info = info;
+    for (int i = 0; i < fake->count; i++) {
+        if (fake->connections[i].hangs)
+            answer_info(fake, &fake->connections[i]);
+    }
+    pthread_mutex_unlock(&fake->mutex);
+}
+
+void fake_litefs_info_body(struct fake_litefs* fake, const char* body)
+{
+    pthread_mutex_lock(&fake->mutex);
+    fake->info_body = body;
     pthread_mutex_unlock(&fake->mutex);
 }
 

@@ -27,7 +27,10 @@ void fake_litefs_script(struct fake_litefs* fake,
                         const struct fake_step* script);
 /* More for the connections that are open now. */
 void fake_litefs_play(struct fake_litefs* fake, const struct fake_step* steps);
+/* FAKE_INFO_ANSWER answers those that hang, too. */
 void fake_litefs_info(struct fake_litefs* fake, enum fake_info info);
+/* What the next answers to it say; the text must outlive the server. */
+void fake_litefs_info_body(struct fake_litefs* fake, const char* body);
 
 /* Refuse connections from now on, or accept them again, on the same port.
  * Open connections stay. */
