@@ -3,6 +3,7 @@
 -module(ecto_litefs_tracking_job).
 
 -export([start/1]).
+-export([await/2]).
 -export([stop/1]).
 -export([outcome/2]).
 
@@ -13,6 +14,16 @@
 -spec start(fun(() -> term())) -> t().
 start(Fun) ->
     spawn_link(fun() -> exit({?MODULE, Fun()}) end).
+
+%% How it ends, if it does within so many milliseconds; else it is stopped.
+-spec await(t(), non_neg_integer()) -> {ok, term()} | {failed, term()}.
+await(Pid, Ms) ->
+    receive
+        {'EXIT', Pid, _Reason} = Message -> outcome(Message, Pid)
+    after Ms ->
+            ok = stop(Pid),
+            {failed, timeout}
+    end.
 
 %% It does nothing any more when this returns. What it has asked of others may
 %% still be done.

@@ -19,10 +19,13 @@
 -define(LONGEST_MS, 2_000).
 -define(WAIT_MAX_MS, 60_000).
 
-%% The calling process has its messages, for event/2.
+%% Waits for the first answer, so that no write comes before it. The calling
+%% process has the messages of later attempts, for event/2.
 -spec find(ecto_litefs_config:t()) -> t().
 find(Config) ->
-    look(#place{config = Config}).
+    Job = ecto_litefs_tracking_job:start(fun() -> name(Config) end),
+    found(ecto_litefs_tracking_job:await(Job, ?LONGEST_MS),
+          #place{config = Config}).
 
 look(#place{config = Config} = Place) ->
     Job = ecto_litefs_tracking_job:start(fun() -> name(Config) end),
