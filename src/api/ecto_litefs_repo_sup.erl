@@ -18,4 +18,5 @@ init(Config) ->
           [ecto_litefs_admission:child_spec(Config),
            ecto_litefs_port:child_spec(Config),
            ecto_litefs_tracking:child_spec(Config),
-           ecto_litefs_detector:child_spec(Config)]}}.
+           ecto_litefs_detector:child_spec(Config),
+           ecto_litefs_await:child_spec(Config)]}}.

@@ -29,6 +29,7 @@ init([]) ->
     ok = ecto_litefs_in_flight:new(),
     ok = ecto_litefs_last_error:new(),
     ok = ecto_litefs_tracked:new(),
+    ok = ecto_litefs_await:new(),
     Claims = #{id => claims,
                start => {pg, start_link, [ecto_litefs_claim:scope()]}},
     Keeper = #{id => ledger_keeper,

@@ -23,6 +23,8 @@
           max_lag := milliseconds(),           % of a replica that is no worry
           mount := auto | required | plain,
           primary_wait := non_neg_integer(),   % milliseconds
+          await := boolean(),                  % for one's own forwarded writes
+          await_timeout := milliseconds(),
           max_forward_bytes := pos_integer(),  % of one call's arguments
           max_queue := non_neg_integer(),      % forwarded calls that wait
           on_error := return | raise,
@@ -48,6 +50,8 @@ defaults() ->
       max_lag => 10_000,
       mount => auto,
       primary_wait => 20_000,
+      await => true,
+      await_timeout => 5_000,
       max_forward_bytes => 8 * 1024 * 1024,
       max_queue => 1_000,
       on_error => return,

@@ -8,6 +8,7 @@
 -export([role/5]).
 -export([without_nif/3]).
 -export([not_reconnected/3]).
+-export([missed/3]).
 -export([unexpected/2]).
 
 -export_type([t/0]).
@@ -105,6 +106,26 @@ not_reconnected(Repo, Failure, Reported) ->
                  "writes wait until it can", [name(Repo), Failure],
                  meta(Repo)),
     Reported#reported{pool = true}.
+
+%% A forwarded write is done, but its caller may not find it here yet.
+-spec missed(module(), timeout | other_term | unavailable,
+             Ms :: non_neg_integer()) -> ok.
+missed(Repo, Why, Ms) ->
+    ?LOG_WARNING("ecto_litefs ~ts: a write is done on the primary, but ~ts; "
+                 "what is read on this node may be older",
+                 [name(Repo), missed_why(Why, Ms)], meta(Repo)).
+
+missed_why(timeout, Ms) ->
+    io_lib:format("this node does not have it after ~b ms (await_timeout): "
+                  "look for long reads here, which keep LiteFS from applying "
+                  "it, and at LiteFS's connection to the primary", [Ms]);
+missed_why(other_term, _Ms) ->
+    "meanwhile another node has become primary: look there whether it has "
+    "the write";
+missed_why(unavailable, _Ms) ->
+    "it cannot be told when this node has it: the tracking row cannot be "
+    "written on the primary, or not be read here (see above, or give "
+    "EctoLiteFS.Supervisor `tracking: false` or `await: false`)".
 
 -spec unexpected(module(), term()) -> ok.
 unexpected(Repo, Message) ->

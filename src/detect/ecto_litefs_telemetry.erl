@@ -92,9 +92,12 @@ lag(Repo, #{lag_ms := Lag, role := Role}, Degraded) ->
             #{repo => Repo, role => Role, degraded => Degraded}).
 
 %% A caller waits until this node has that position.
--spec await_start(module(), ecto_litefs_position:t()) -> span().
+%% none: there is no position to wait for.
+-spec await_start(module(), ecto_litefs_position:t() | none) -> span().
 await_start(Repo, {Term, TxId, _Checksum}) ->
-    start_span(await, #{repo => Repo, term => Term, txid => TxId}).
+    start_span(await, #{repo => Repo, term => Term, txid => TxId});
+await_start(Repo, none) ->
+    start_span(await, #{repo => Repo, term => nil, txid => nil}).
 
 -spec await_stop(span(), await_result()) -> ok.
 await_stop(Span, Result) ->

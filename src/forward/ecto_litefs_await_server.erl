@@ -1,0 +1,286 @@
+%% One for each Repo: holds all who wait for a position, so that ten thousand of
+%% them cost one subscription to what C hears of LiteFS, and no descriptor.
+%%
+%% C hints at a new position. While the event stream is up and has said anything
+%% nobody polls; else C reads LiteFS's file for as long as somebody waits. A
+%% glance at the status cell each 50 ms makes a lost hint, a stream that broke
+%% off and a detector that was restarted a late one.
+-module(ecto_litefs_await_server).
+
+-behaviour(gen_server).
+
+-export([child_spec/1]).
+-export([start_link/1]).
+-export([ask/3]).
+-export([waiters/1]).
+
+-export([init/1]).
+-export([handle_call/3]).
+-export([handle_cast/2]).
+-export([handle_info/2]).
+
+-export_type([question/0]).
+
+-type question() :: here | {await, ecto_litefs_position:t()}.
+
+-type waiter() ::
+        {gen_server:from(), ecto_litefs_position:t(), Deadline :: reference()}.
+
+-record(state,
+        {repo :: module(),
+         handle = none :: none | ecto_litefs_nif:handle(), % subscribed to
+         db = <<>> :: binary(),
+         era = {none, 0} :: ecto_litefs_local_term:era(),
+         watched = false :: boolean(),
+         waiters = ecto_litefs_waiters:new() :: ecto_litefs_waiters:t(waiter()),
+         look = none :: none | reference(),  % finds out the local term
+         tick = none :: none | reference()}).
+
+-define(TICK_MS, 50).
+-define(MARGIN_MS, 1_000).
+
+-spec child_spec(ecto_litefs_config:t()) -> supervisor:child_spec().
+child_spec(Config) ->
+    #{id => ?MODULE, start => {?MODULE, start_link, [Config]}}.
+
+-spec start_link(ecto_litefs_config:t()) ->
+          {ok, pid()} | {error, {already_started, pid()}}.
+start_link(#{repo := Repo}) ->
+    gen_server:start_link({local, name(Repo)}, ?MODULE, Repo, []).
+
+%% Until the deadline, in monotonic milliseconds. Exits as gen_server:call/3.
+-spec ask(module(), question(), Deadline :: integer()) -> term().
+ask(Repo, here, Deadline) ->
+    Left = max(0, Deadline - now_ms()),
+    gen_server:call(name(Repo), {here, Deadline}, Left + ?MARGIN_MS);
+ask(Repo, {await, Wanted}, Deadline) ->
+    gen_server:call(name(Repo), {await, Wanted, Deadline}, infinity).
+
+-spec waiters(module()) -> non_neg_integer().
+waiters(Repo) ->
+    try gen_server:call(name(Repo), waiters, ?MARGIN_MS)
+    catch
+        exit:{_Reason, {gen_server, call, _}} -> 0
+    end.
+
+name(Repo) ->
+    ecto_litefs_name:of_repo('Elixir.EctoLiteFS.Await', Repo).
+
+%% -- gen_server --------------------------------------------------------------
+
+-spec init(module()) -> {ok, #state{}}.
+init(Repo) ->
+    {ok, #state{repo = Repo}}.
+
+-spec handle_call(waiters | {here, integer()}
+                  | {await, ecto_litefs_position:t(), integer()},
+                  gen_server:from(), #state{}) ->
+          {reply, term(), #state{}} | {noreply, #state{}}.
+handle_call(waiters, _From, #state{waiters = Waiters} = State) ->
+    {reply, ecto_litefs_waiters:size(Waiters), State};
+handle_call({here, Deadline}, From, State) ->
+    {noreply, here(From, Deadline, connect(State))};
+handle_call({await, Wanted, Deadline}, From, State) ->
+    {noreply, evaluate(add(From, Wanted, Deadline, State))}.
+
+-spec handle_cast(term(), #state{}) -> {stop, term(), #state{}}.
+handle_cast(Request, State) ->
+    {stop, {unknown_cast, Request}, State}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info({timeout, Tick, tick}, #state{tick = Tick} = State) ->
+    {noreply, evaluate(State#state{tick = none})};
+handle_info({timeout, _Old, tick}, State) ->
+    {noreply, State};
+handle_info({timeout, _Timer, {deadline, Key}}, State) ->
+    {noreply, idle(expire(Key, State))};
+handle_info({'DOWN', Look, process, _Pid, Result},
+            #state{look = Look} = State) ->
+    {noreply, found(Result, State#state{look = none})};
+handle_info({'DOWN', Key, process, _Pid, _Reason}, State) ->
+    {noreply, idle(gone(Key, State))};
+handle_info({ecto_litefs_position, _Handle}, State) ->
+    {noreply, evaluate(State)};
+handle_info(Unexpected, #state{repo = Repo} = State) ->
+    ok = ecto_litefs_report:unexpected(Repo, Unexpected),
+    {noreply, State}.
+
+%% -- who waits ---------------------------------------------------------------
+
+%% Monitored, so that the end of a waiter ends its waiting.
+add({Pid, _Tag} = From, {_Term, TxId, _} = Wanted, Deadline, State) ->
+    Key = monitor(process, Pid),
+    Timer = erlang:start_timer(Deadline, self(), {deadline, Key},
+                               [{abs, true}]),
+    add(Key, TxId, {From, Wanted, Timer}, State#state.waiters, State).
+
+add(Key, TxId, Waiter, Waiters, State) ->
+    Added = ecto_litefs_waiters:add(Key, TxId, Waiter, Waiters),
+    State#state{waiters = Added}.
+
+answer({Key, {From, _Wanted, Timer}}, Outcome) ->
+    true = demonitor(Key, [flush]),
+    _ = erlang:cancel_timer(Timer),
+    gen_server:reply(From, Outcome).
+
+expire(Key, State) ->
+    remove(Key, fun(Waiter) -> answer({Key, Waiter}, {error, timeout}) end,
+           State).
+
+gone(Key, State) ->
+    remove(Key, fun({_From, _Wanted, Timer}) -> erlang:cancel_timer(Timer) end,
+           State).
+
+remove(Key, Then, #state{waiters = Waiters} = State) ->
+    case ecto_litefs_waiters:remove(Key, Waiters) of
+        {Waiter, Rest} -> _ = Then(Waiter), State#state{waiters = Rest};
+        none -> State % it was answered a moment before
+    end.
+
+%% -- what is known -----------------------------------------------------------
+
+evaluate(#state{waiters = Waiters} = State) ->
+    case ecto_litefs_waiters:size(Waiters) of
+        0 -> idle(State);
+        _ -> tick(place(connect(State)))
+    end.
+
+idle(#state{waiters = Waiters, watched = Watched} = State) ->
+    case ecto_litefs_waiters:size(Waiters) of
+        0 when Watched -> watch(false, State);
+        _ -> State
+    end.
+
+tick(#state{tick = none} = State) ->
+    State#state{tick = erlang:start_timer(?TICK_MS, self(), tick)};
+tick(State) ->
+    State.
+
+%% The detector that was restarted has another handle.
+connect(#state{repo = Repo, handle = Handle} = State) ->
+    case ecto_litefs_place:of_repo(Repo) of
+        {Handle, _Db} -> State;
+        {Another, Db} -> subscribe(Another, Db, State);
+        none -> State#state{handle = none, watched = false}
+    end.
+
+subscribe(Handle, Db, State) ->
+    case ecto_litefs_nif:subscribe(Handle) of
+        ok -> State#state{handle = Handle, db = Db, watched = false};
+        {error, closed} -> State#state{handle = none, watched = false}
+    end.
+
+place(#state{handle = none} = State) ->
+    State;
+place(#state{handle = Handle, db = Db} = State) ->
+    _ = ecto_litefs_nif:positions(Handle), % asks for the next hint
+    {Position, Era} = ecto_litefs_nif:position(Handle, Db),
+    #{stream := Stream} = ecto_litefs_nif:snapshot(Handle),
+    Watched = watch(Stream =/= up orelse Position =:= unknown, State),
+    due(Position, era(Era, Watched)).
+
+era(Era, #state{era = {Era, _Since}} = State) -> State;
+era(Era, State) -> State#state{era = {Era, now_ms()}}.
+
+watch(true, #state{watched = false, handle = Handle, db = Db} = State) ->
+    Watched = ecto_litefs_nif:watch_position(Handle, Db, true) =:= ok,
+    State#state{watched = Watched};
+watch(false, #state{watched = true, handle = Handle, db = Db} = State) ->
+    _ = ecto_litefs_nif:watch_position(Handle, Db, false),
+    State#state{watched = false};
+watch(_Same, State) ->
+    State.
+
+due(unknown, State) ->
+    State;
+due(Position, #state{repo = Repo, handle = Handle} = State) ->
+    #state{era = {Era, _Since}} = State,
+    case ecto_litefs_known_term:get(Repo) of
+        {{Handle, Era}, Term} -> decide(Position, {known, Term}, State);
+        _OfBefore -> look(decide(Position, unknown, State))
+    end.
+
+%% Those who are not answered stay.
+decide({TxId, _} = Position, Term, #state{waiters = Waiters} = State) ->
+    {Due, Others} = ecto_litefs_waiters:take_due(TxId, Waiters),
+    lists:foldl(fun(Waiter, Acc) -> decide_one(Waiter, Position, Term, Acc) end,
+                State#state{waiters = Others}, Due).
+
+decide_one({Key, {_From, Wanted, _} = Waiter} = Due, Position, Term, State) ->
+    case outcome(Position, Term, Wanted) of
+        wait ->
+            {_Term, TxId, _Checksum} = Wanted,
+            add(Key, TxId, Waiter, State#state.waiters, State);
+        Outcome ->
+            answer(Due, Outcome),
+            State
+    end.
+
+%% The same number and checksum are the same content, in whatever term.
+outcome({TxId, Checksum}, _Term, {_, TxId, Checksum}) -> ok;
+outcome(_Position, unknown, _Wanted) -> wait;
+outcome(_Position, {known, none}, _Wanted) -> {error, other_term};
+outcome({TxId, Checksum}, {known, Term}, Wanted) ->
+    case ecto_litefs_position:compare({Term, TxId, Checksum}, Wanted) of
+        reached -> ok;
+        before -> wait;
+        forked -> {error, other_term}
+    end.
+
+%% -- the local term ----------------------------------------------------------
+
+%% Only for somebody whose transaction has come.
+look(#state{look = none, waiters = Waiters, handle = Handle, db = Db} = State) ->
+    {Position, _Era} = ecto_litefs_nif:position(Handle, Db),
+    case {Position, ecto_litefs_waiters:first(Waiters)} of
+        {{TxId, _}, First} when is_integer(First), First =< TxId ->
+            State#state{look = start_look(State)};
+        _NobodyIsDue ->
+            State
+    end;
+look(State) ->
+    State.
+
+start_look(#state{repo = Repo, handle = Handle, db = Db, era = Era}) ->
+    {_Pid, Look} = spawn_monitor(fun() ->
+        Found = ecto_litefs_local_term:find(Repo, {Handle, Db}, Era),
+        exit({found, Handle, Found})
+    end),
+    Look.
+
+found({found, Handle, {in_era, Era, Term}},
+      #state{repo = Repo, handle = Handle} = State) ->
+    ok = ecto_litefs_known_term:put(Repo, {Handle, Era}, Term),
+    evaluate(State);
+found({found, _Handle, {at, Position, Term}}, State) ->
+    idle(decide(Position, {known, Term}, State));
+found({found, _Handle, {failed, _Reason}}, State) ->
+    idle(give_up(State));
+found(_UnsettledOrKilled, State) ->
+    State. % the next tick tries again
+
+give_up(#state{handle = Handle, db = Db, waiters = Waiters} = State) ->
+    case ecto_litefs_nif:position(Handle, Db) of
+        {{TxId, _}, _Era} ->
+            {Due, Others} = ecto_litefs_waiters:take_due(TxId, Waiters),
+            _ = [answer(Waiter, {error, unavailable}) || Waiter <- Due],
+            State#state{waiters = Others};
+        {unknown, _Era} ->
+            State
+    end.
+
+%% In a process beside, which answers by itself.
+here(From, _Deadline, #state{handle = none} = State) ->
+    gen_server:reply(From, {error, unavailable}),
+    State;
+here(From, Deadline, #state{repo = Repo, handle = Handle, db = Db} = State) ->
+    {_Position, Now} = ecto_litefs_nif:position(Handle, Db),
+    #state{era = Era} = State1 = era(Now, State),
+    _ = spawn(fun() ->
+        Here = ecto_litefs_local_term:here(Repo, {Handle, Db}, Era, Deadline),
+        gen_server:reply(From, Here)
+    end),
+    State1.
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
