@@ -20,6 +20,8 @@ defaults_test() ->
                    max_lag => 10000,
                    mount => auto,
                    primary_wait => 20000,
+                   await => true,
+                   await_timeout => 5000,
                    max_forward_bytes => 8388608,
                    max_queue => 1000,
                    on_error => return,
@@ -39,6 +41,7 @@ good_test_() ->
                          {database, <<"é.db"/utf8>>},
                          {cache_ttl, 1}, {refresh_grace_period, 1},
                          {erpc_timeout, 1}, {max_lag, 1},
+                         {await, true}, {await, false}, {await_timeout, 1},
                          {mount, auto}, {mount, required}, {mount, plain},
                          {primary_wait, 0}, {primary_wait, 1},
                          {max_forward_bytes, 1},
@@ -51,6 +54,7 @@ good_test_() ->
                          {refresh_grace_period, 16#ffffffff},
                          {erpc_timeout, 16#ffffffff},
                          {max_lag, 16#ffffffff},
+                         {await_timeout, 16#ffffffff},
                          {primary_wait, 16#ffffffff},
                          {primary_file, <<"/é/.primary"/utf8>>}]].
 
@@ -99,7 +103,7 @@ wrong() ->
     Printable = "valid UTF-8 without NUL",
     [{Key, Bounded, [1 bsl 32, 1 bsl 80]}
      || Key <- [poll_interval, cache_ttl, refresh_grace_period, erpc_timeout,
-                max_lag, primary_wait]]
+                max_lag, await_timeout, primary_wait]]
         ++ [{Key, Printable, [<<"/x/", 255>>, <<"/x", 0, "/.primary">>]}
             || Key <- [primary_file, event_stream_url, database]]
         ++ wrong_in_1_0().
@@ -112,6 +116,8 @@ wrong_in_1_0() ->
      {refresh_grace_period, Integer, [0, -1, <<"500">>]},
      {erpc_timeout, Integer, [0, -1, infinity, <<"1">>]},
      {max_lag, Integer, [0, -1, 0.5, infinity, <<"1">>, nil]},
+     {await_timeout, Integer, [0, -1, 0.5, infinity, nil]},
+     {await, "true or false", [1, <<"true">>, nil]},
      {primary_wait, "a non-negative integer", [-1, infinity, 0.5, nil]},
      {max_forward_bytes, Integer, [0, -1, 0.5, infinity, <<"1">>, nil]},
      {max_queue, "a non-negative integer", [-1, infinity, 0.5, nil]},

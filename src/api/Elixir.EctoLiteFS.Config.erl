@@ -65,7 +65,7 @@ set({Key, _Value}, Struct) ->
     Given = maps:from_list(Options),
     lists:foreach(fun(Check) -> Check(Given) end,
                   [fun repo/1, fun numbers/1, fun poll_interval/1,
-                   fun primary_wait/1, fun max_forward_bytes/1,
+                   fun primary_wait/1, fun await/1, fun max_forward_bytes/1,
                    fun max_queue/1, fun on_error/1, fun propagate/1,
                    fun primary_file/1, fun event_stream_url/1,
                    fun table_name/1, fun tracking/1, fun database/1,
@@ -101,7 +101,7 @@ numbers(Given) ->
               check(Key, Given, fun positive/1, ?POSITIVE),
               check(Key, Given, fun bounded/1, ?BOUNDED)
       end,
-      [cache_ttl, refresh_grace_period, erpc_timeout, max_lag]).
+      [cache_ttl, refresh_grace_period, erpc_timeout, await_timeout, max_lag]).
 
 poll_interval(#{poll_interval := disabled}) ->
     ok;
@@ -112,6 +112,9 @@ poll_interval(Given) ->
 primary_wait(Given) ->
     check(primary_wait, Given, fun not_negative/1, ?NOT_NEGATIVE),
     check(primary_wait, Given, fun bounded/1, ?BOUNDED).
+
+await(Given) ->
+    check(await, Given, fun is_boolean/1, "true or false").
 
 max_forward_bytes(Given) ->
     check(max_forward_bytes, Given, fun positive/1, ?POSITIVE).

@@ -16,8 +16,15 @@
 -export([transaction/3]).
 -export([run_on_primary/2]).
 -export([run_on_primary/3]).
+-export([position/1]).
+-export([with_position/2]).
+-export([await/2]).
+-export([await/3]).
 
 -define(TRACKER, 'Elixir.EctoLiteFS.Tracker').
+-define(POSITION, 'Elixir.EctoLiteFS.Position').
+-define(POSITION_MS, 1_000).
+-define(AWAIT_MS, 5_000).
 
 %% The Repo's detector, or an ArgumentError.
 -spec 'get_tracker!'(module()) -> pid().
@@ -112,3 +119,56 @@ forward(Repo, Work, Options) ->
 
 run({Module, Function, Args}) -> apply(Module, Function, Args);
 run(Fun) -> Fun().
+
+%% How far this node's copy of the database has come. {:ok, nil} where there is no
+%% LiteFS, and so nothing to wait for.
+-spec position(module()) ->
+          {ok, ?POSITION:t() | nil}
+        | {error, timeout | unavailable | not_ready}.
+position(Repo) when is_atom(Repo) ->
+    case {ecto_litefs_status:role(Repo), ecto_litefs_status:kind(Repo)} of
+        {not_supervised, _Kind} -> {ok, nil};
+        {_Role, litefs} -> here(ecto_litefs_await:here(Repo, ?POSITION_MS));
+        {unknown, plain} -> {error, not_ready};
+        {_Role, plain} -> {ok, nil}
+    end.
+
+here({ok, Position}) -> {ok, ?POSITION:new(Position)};
+here({error, _} = Error) -> Error.
+
+%% What Fun returns, and a position that has all that it wrote: on the primary
+%% where the database stands afterwards, elsewhere that of the last write that
+%% it forwarded. nil: it wrote nothing, there is no LiteFS, or none can be told.
+-spec with_position(module(), fun(() -> Result)) ->
+          {Result, ?POSITION:t() | nil}.
+with_position(Repo, Fun) when is_atom(Repo), is_function(Fun, 0) ->
+    {Result, Forwarded} = ecto_litefs_own_writes:collect(Repo, Fun),
+    {Result, written(Forwarded, Repo)}.
+
+written(Forwarded, Repo) ->
+    case {ecto_litefs_status:role(Repo), Forwarded} of
+        {primary, _} -> written_here(position(Repo));
+        {_Role, none} -> nil;
+        {_Role, Position} -> ?POSITION:new(Position)
+    end.
+
+written_here({ok, Position}) -> Position;
+written_here({error, _Reason}) -> nil.
+
+%% await/3 with 5 seconds.
+-spec await(module(), ?POSITION:t() | nil) -> ecto_litefs_await:outcome().
+await(Repo, Position) ->
+    await(Repo, Position, ?AWAIT_MS).
+
+%% Until this node's copy has come as far as a position, which may be of another
+%% node: from a cookie, a message. nil, as with_position/2 gives it where there is
+%% nothing to wait for, is there. {:error, :timeout} after so many milliseconds;
+%% {:error, :other_term}: this node's database has another history, or another
+%% node has become primary since; {:error, :unavailable}: nobody here can tell.
+%% A transaction that is open on this node keeps it from coming further.
+-spec await(module(), ?POSITION:t() | nil, non_neg_integer()) ->
+          ecto_litefs_await:outcome().
+await(Repo, nil, Ms) when is_atom(Repo), is_integer(Ms), Ms >= 0 ->
+    ok;
+await(Repo, Position, Ms) when is_atom(Repo), is_integer(Ms), Ms >= 0 ->
+    ecto_litefs_await:await(Repo, ?POSITION:to_tuple(Position), Ms).

@@ -55,12 +55,11 @@ summary(Repo, Config) ->
     Answers = in_time(questions(Repo), ?ASK_MS),
     Snapshot = ecto_litefs_status:snapshot(Repo),
     maps:merge(of_snapshot(Repo, Snapshot, Config),
-               #{term => maps:get(term, Answers, nil),
-                 position => maps:get(position, Answers, nil),
-                 waiters => maps:get(waiters, Answers, nil),
-                 forwards => forwards(Repo, Answers),
-                 last_error => last_error(ecto_litefs_last_error:get(Repo),
-                                          Repo)}).
+               (place(maps:get(here, Answers, {error, timeout})))
+                   #{waiters => maps:get(waiters, Answers, nil),
+                     forwards => forwards(Repo, Answers),
+                     last_error => last_error(ecto_litefs_last_error:get(Repo),
+                                              Repo)}).
 
 forwards(Repo, Answers) ->
     Here = maps:get(forwards, Answers, #{running => nil, queued => nil}),
@@ -94,15 +93,14 @@ primary_node(Repo, Role, Kind) ->
 questions(Repo) ->
     #{look => fun() -> ecto_litefs_status:check(Repo, ?ASK_MS) end,
       forwards => fun() -> ecto_litefs_admission:counts(Repo) end,
-      term => fun() -> term(Repo) end,
-      position => fun() -> position(Repo) end,
-      waiters => fun() -> waiters(Repo) end}.
+      here => fun() -> ecto_litefs_await:here(Repo, ?ASK_MS) end,
+      waiters => fun() -> ecto_litefs_await:waiters(Repo) end}.
 
-term(_Repo) -> nil.
+place({ok, {Term, _TxId, _Checksum} = Position}) ->
+    #{term => Term, position => 'Elixir.EctoLiteFS.Position':new(Position)};
+place({error, _NotKnown}) ->
+    #{term => nil, position => nil}.
 
-position(_Repo) -> nil.
-
-waiters(_Repo) -> 0.
 
 %% Each in a process of its own, all at once: one that hangs, or a message that
 %% comes too late, is no business of the caller's. Only what was answered.

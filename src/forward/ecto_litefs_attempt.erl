@@ -25,7 +25,7 @@
       | other_version | no_library | ecto_litefs_executor:why_not().
 
 -type outcome() ::
-        {done, Result :: term()}
+        {done, Result :: term(), ecto_litefs_committed:position()}
       | {raised, error | exit | throw, Reason :: term(), Stack :: list(),
          Text :: binary() | none}
       | {not_executed, not_executed()}
@@ -138,9 +138,9 @@ answered({?MODULE, Answer}, Node, #{id := Id}) ->
     ok = ecto_litefs_breaker:answered(Node),
     classify(Answer);
 answered(Result, _Node, _Request) ->
-    {done, Result}.
+    {done, Result, none}.
 
-classify({ok, Result, _Position}) -> {done, Result};
+classify({ok, Result, Position}) -> {done, Result, Position};
 classify({raise, Class, Reason, Stack, Text}) ->
     {raised, Class, Reason, Stack, Text};
 classify({not_primary, _Hint}) -> {not_executed, not_primary};

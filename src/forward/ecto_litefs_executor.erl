@@ -36,15 +36,13 @@
           kind := ecto_litefs_status:kind(),
           budget_ms := non_neg_integer()}.  % the caller waits no longer
 
--type position() :: undefined.              % until there is an await
-
 -type why_not() ::
         ecto_litefs_payload:not_callable()
       | overloaded | expired | repo_not_started | repeated_id | demoted.
 
 %% The text of an exception is there for a caller that does not know its module.
 -type answer() ::
-        {ok, Result :: term(), position()}
+        {ok, Result :: term(), ecto_litefs_committed:position()}
       | {raise, error | exit | throw, Reason :: term(), Stack :: list(),
          Text :: binary() | none}
       | {not_primary, Hint :: term()}       % not executed

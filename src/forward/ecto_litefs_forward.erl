@@ -34,7 +34,7 @@
 %% local: meanwhile this node has become the primary.
 -type outcome() ::
         local
-      | {done, Result :: term()}
+      | {done, Result :: term(), ecto_litefs_committed:position()}
       | {raised, error | exit | throw, Reason :: term(), Stack :: list(),
          Text :: binary() | none}
       | {failed, failure()}.
@@ -104,7 +104,7 @@ attempt(Node, #forward{request = Request, call = Call} = Forward) ->
     Outcome = ecto_litefs_attempt:run(Node, Request, limits(Forward), Call),
     observe(Span, Outcome),
     case Outcome of
-        {done, _Result} -> Outcome;
+        {done, _Result, _Position} -> Outcome;
         {raised, _Class, _Reason, _Stack, _Text} -> Outcome;
         {unknown, Why} ->
             skip(Why, Node),
@@ -116,7 +116,7 @@ attempt(Node, #forward{request = Request, call = Call} = Forward) ->
             retry(Why, Forward#forward{failure = Failure})
     end.
 
-observe(Span, {done, _Result}) ->
+observe(Span, {done, _Result, _Position}) ->
     ecto_litefs_telemetry:stop(Span);
 observe(Span, {raised, Class, Reason, Stack, _Text}) ->
     ecto_litefs_telemetry:exception(Span, Class, Reason, Stack);

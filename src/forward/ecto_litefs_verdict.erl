@@ -22,12 +22,24 @@ answer({ok, {error, _Name, Reason, _Changes}} = Outcome, Request, Deadline) ->
 answer(Outcome, Request, Deadline) ->
     committed(Outcome, Request, Deadline).
 
+%% What raised has no position: it may have committed something before, and its
+%% caller has other things to think of.
 committed(Outcome, #{kind := Kind} = Request, Deadline) ->
-    Role = fresh_role(Request, Deadline),
-    case ecto_litefs_route:serves(Role, Kind) of
-        true -> plain(Outcome);
-        false -> {unknown, Role}
+    {Role, Position} = look(Request, Deadline),
+    case {ecto_litefs_route:serves(Role, Kind), Outcome} of
+        {true, {ok, Result}} -> {ok, Result, Position};
+        {true, _Raised} -> plain(Outcome);
+        {false, _} -> {unknown, Role}
     end.
+
+%% A caller who means another database than the Repo's own knows no position of
+%% it.
+look(#{kind := litefs, repo := Repo} = Request, Deadline)
+  when not is_map_key(dynamic_repo, Request) ->
+    Before = ecto_litefs_committed:term_first(Repo, left(Deadline)),
+    ecto_litefs_committed:look(Repo, Before, left(Deadline));
+look(Request, Deadline) ->
+    {fresh_role(Request, Deadline), none}.
 
 failed(Reason, Outcome, Request, Deadline) ->
     case ecto_litefs_refusal:proof(Reason) of
@@ -50,7 +62,7 @@ judge(Proof, Role, #{kind := Kind, on_refusal := OnRefusal}, Outcome) ->
     end.
 
 plain({ok, Result}) ->
-    {ok, Result, undefined};
+    {ok, Result, none}; % nothing was written
 plain({raise, Class, Reason, Stack}) ->
     {raise, Class, Reason, Stack, text(Reason)}.
 
@@ -67,5 +79,7 @@ text(_Reason) ->
     none.
 
 fresh_role(#{repo := Repo}, Deadline) ->
-    Left = max(0, Deadline - erlang:monotonic_time(millisecond)),
-    ecto_litefs_status:check(Repo, Left).
+    ecto_litefs_status:check(Repo, left(Deadline)).
+
+left(Deadline) ->
+    max(0, Deadline - erlang:monotonic_time(millisecond)).

@@ -80,8 +80,10 @@ portable(#{payload := Payload} = Request, Config, Options) ->
 forward(#{payload := Payload} = Request, Config, Options) ->
     Context = ecto_litefs_context:collect(maps:get(propagate, Config)),
     Call = maps:get(call, Options, fun ecto_litefs_attempt:call/3),
-    outcome(ecto_litefs_forward:run(Request#{context := Context},
-                                    call_ms(Payload, Config), Call)).
+    AwaitMs = ecto_litefs_own_writes:wait_ms(Payload, Config),
+    Outcome = ecto_litefs_forward:run(Request#{context := Context},
+                                      call_ms(Payload, Config), Call),
+    outcome(Outcome, Request, AwaitMs).
 
 %% A call that was given a longer time than others is waited for.
 call_ms(Payload, #{erpc_timeout := Ms}) ->
@@ -115,11 +117,15 @@ dynamic_repo(Repo) ->
 named(Repo, #{repo := Repo} = Request) -> Request;
 named(Name, Request) -> Request#{dynamic_repo => Name}.
 
-outcome(local) -> local;
-outcome({done, _Result} = Done) -> Done;
-outcome({failed, _Failure} = Failed) -> Failed;
-outcome({raised, error, Reason, Stack, Text}) -> raise(Reason, Stack, Text);
-outcome({raised, Class, Reason, Stack, _}) -> erlang:raise(Class, Reason, Stack).
+outcome({done, Result, Position}, #{repo := Repo}, AwaitMs) ->
+    ok = ecto_litefs_own_writes:done(Repo, Position, AwaitMs),
+    {done, Result};
+outcome({raised, error, Reason, Stack, Text}, _Request, _AwaitMs) ->
+    raise(Reason, Stack, Text);
+outcome({raised, Class, Reason, Stack, _}, _Request, _AwaitMs) ->
+    erlang:raise(Class, Reason, Stack);
+outcome(LocalOrFailed, _Request, _AwaitMs) ->
+    LocalOrFailed.
 
 %% Nobody could read an exception whose module is there, but not here.
 raise(#{'__struct__' := Module} = Reason, Stack, Text) when is_binary(Text) ->

@@ -1,0 +1,86 @@
+%% Read-your-writes: a forwarded write returns when its caller's own node has it.
+%% However the wait ends, the write is done, and its result is the caller's.
+-module(ecto_litefs_own_writes).
+
+-export([wait_ms/2]).
+-export([done/3]).
+-export([collect/2]).
+
+-export_type([wait_ms/0]).
+
+%% none: the caller does not want to wait.
+-type wait_ms() :: non_neg_integer() | none.
+
+-define(KEY(Repo), {?MODULE, Repo}).
+
+-define(MILLISECONDS_MAX, 4294967295).
+
+%% The options `await` and `await_timeout` of the call, else those of the Repo.
+-spec wait_ms(ecto_litefs_payload:t(), ecto_litefs_config:t()) -> wait_ms().
+wait_ms(Payload, #{await := Await, await_timeout := Ms}) ->
+    case {option(await, Payload, Await), option(await_timeout, Payload, Ms)} of
+        {true, Timeout} when is_integer(Timeout), Timeout >= 0,
+                             Timeout =< ?MILLISECONDS_MAX -> Timeout;
+        {true, Timeout} -> invalid(await_timeout, "milliseconds", Timeout);
+        {false, _Timeout} -> none;
+        {Other, _Timeout} -> invalid(await, "true or false", Other)
+    end.
+
+option(Key, Payload, Default) ->
+    case ecto_litefs_payload:option(Key, Payload) of
+        undefined -> Default;
+        Given -> Given
+    end.
+
+%% Before anything was sent.
+-spec invalid(atom(), string(), term()) -> no_return().
+invalid(Option, Expected, Given) ->
+    Text = io_lib:format("the option :~s of a write must be ~s, got: ~tp",
+                         [Option, Expected, Given]),
+    error(#{'__struct__' => 'Elixir.ArgumentError', '__exception__' => true,
+            message => unicode:characters_to_binary(Text)}).
+
+%% The write has been done at this position.
+-spec done(module(), ecto_litefs_committed:position(), wait_ms()) -> ok.
+done(_Repo, none, _Ms) ->
+    ok;
+done(Repo, unavailable, Ms) when is_integer(Ms) ->
+    Span = ecto_litefs_telemetry:await_start(Repo, none),
+    ok = ecto_litefs_telemetry:await_stop(Span, unavailable),
+    missed(Repo, unavailable, Ms);
+done(_Repo, unavailable, none) ->
+    ok;
+done(Repo, Position, none) ->
+    note(Repo, Position);
+done(Repo, Position, Ms) ->
+    ok = note(Repo, Position),
+    case ecto_litefs_await:await(Repo, Position, Ms) of
+        ok -> ok;
+        {error, Why} -> missed(Repo, Why, Ms)
+    end.
+
+missed(Repo, Why, Ms) ->
+    ok = ecto_litefs_last_error:put(Repo, {await, Why}),
+    ecto_litefs_report:missed(Repo, Why, Ms).
+
+%% The position of the last write that Fun's process has forwarded, none where it
+%% has forwarded none.
+-spec collect(module(), fun(() -> Result)) ->
+          {Result, ecto_litefs_position:t() | none}.
+collect(Repo, Fun) ->
+    Before = put(?KEY(Repo), none),
+    try
+        Result = Fun(),
+        {Result, get(?KEY(Repo))}
+    after
+        restore(?KEY(Repo), Before)
+    end.
+
+restore(Key, undefined) -> erase(Key);
+restore(Key, Before) -> put(Key, Before).
+
+note(Repo, Position) ->
+    case get(?KEY(Repo)) of
+        undefined -> ok;
+        _Earlier -> _ = put(?KEY(Repo), Position), ok
+    end.
