@@ -1,0 +1,91 @@
+%% What a BEAM node of a test does to see its own writes. All functions are
+%% called on the peer.
+-module(e2e_reader).
+
+-export([insert_and_read/3]).
+-export([insert_read/3]).
+-export([insert_with_position/2]).
+-export([await_at_once/4]).
+-export([hold_read/2]).
+-export([release_read/1]).
+
+-export_type([seen/0]).
+
+%% read: the row was here. reported: it was not, and the wait had ended with this
+%% result. missed: it was not, and nobody had said so.
+-type seen() :: read | {reported, atom()} | missed.
+
+-define(API, 'Elixir.EctoLiteFS').
+
+%% So many rows, one after the other, by this Repo's insert with these options:
+%% how many were seen in which way, and the names of those that were missed.
+-spec insert_and_read(module(), pos_integer(), [{atom(), term()}]) ->
+          #{seen() => pos_integer(), missed_rows => [binary()]}.
+insert_and_read(Repo, Count, Options) ->
+    Self = integer_to_binary(erlang:unique_integer([positive])),
+    lists:foldl(fun(N, Seen) ->
+        Name = <<"own ", Self/binary, " ", (integer_to_binary(N))/binary>>,
+        count(insert_read(Repo, Name, Options), Name, Seen)
+    end, #{}, lists:seq(1, Count)).
+
+count(missed, Name, Seen) ->
+    maps:update_with(missed_rows, fun(Rows) -> [Name | Rows] end, [Name], Seen);
+count(What, _Name, Seen) ->
+    maps:update_with(What, fun(N) -> N + 1 end, 1, Seen).
+
+-spec insert_read(module(), binary(), [{atom(), term()}]) -> seen().
+insert_read(Repo, Name, Options) ->
+    {{ok, _Item}, Events} =
+        telemetry:record(fun() ->
+            Repo:insert(e2e_node:stamped(Name), Options)
+        end),
+    Results = [Result || {[ecto_litefs, await, stop], _, #{result := Result}}
+                             <- Events],
+    case {is_here(Repo, Name), Results -- [ok]} of
+        {true, _} -> read;
+        {false, [Result | _]} -> {reported, Result};
+        {false, []} -> missed
+    end.
+
+is_here(Repo, Name) ->
+    [_Columns, {rows, Rows}] =
+        ecto_litefs_test_repo:sql(Repo, "SELECT 1 FROM items WHERE name = ?1",
+                                  [Name]),
+    Rows =/= [].
+
+-spec insert_with_position(module(), binary()) ->
+          {term(), 'Elixir.EctoLiteFS.Position':t() | nil}.
+insert_with_position(Repo, Name) ->
+    ?API:with_position(Repo, fun() -> Repo:insert(e2e_node:stamped(Name)) end).
+
+%% By so many processes at once.
+-spec await_at_once(module(), pos_integer(),
+                    'Elixir.EctoLiteFS.Position':t(), non_neg_integer()) ->
+          [ok | {error, atom()}].
+await_at_once(Repo, Processes, Position, Ms) ->
+    Waiters = [spawn_monitor(fun() ->
+                   exit({outcome, ?API:await(Repo, Position, Ms)})
+               end) || _ <- lists:seq(1, Processes)],
+    [receive {'DOWN', Ref, process, Pid, {outcome, Outcome}} -> Outcome end
+     || {Pid, Ref} <- Waiters].
+
+%% A read transaction on a connection of its own, which keeps LiteFS from
+%% applying anything here, until release_read/1.
+-spec hold_read(file:filename(), atom()) -> ok.
+hold_read(Database, Name) ->
+    Self = self(),
+    Reader = spawn(fun() ->
+        {ok, Db} = ecto_litefs_test_sqlite:open(#{database => Database}),
+        _ = ecto_litefs_test_sqlite:execute(Db, "BEGIN", []),
+        _ = ecto_litefs_test_sqlite:execute(Db, "SELECT count(*) FROM items",
+                                            []),
+        true = register(Name, self()),
+        Self ! {self(), reads},
+        receive release -> ok = ecto_litefs_test_sqlite:close(Db) end
+    end),
+    receive {Reader, reads} -> ok after 10_000 -> error(cannot_read) end.
+
+-spec release_read(atom()) -> ok.
+release_read(Name) ->
+    Name ! release,
+    ok.

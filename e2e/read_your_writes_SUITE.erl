@@ -1,0 +1,404 @@
+%% Read-your-writes on real LiteFS: is what a node has forwarded on that node when
+%% the call returns, or is its caller told? README.md says what each case proves.
+%%
+%% READS: how many rows the long case writes, 1500 where it is not set.
+-module(read_your_writes_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0]).
+-export([groups/0]).
+-export([suite/0]).
+-export([init_per_suite/1]).
+-export([end_per_suite/1]).
+-export([init_per_group/2]).
+-export([end_per_group/2]).
+-export([init_per_testcase/2]).
+-export([end_per_testcase/2]).
+
+-export([own_writes_are_here/1]).
+-export([own_writes_are_here_without_a_stream/1]).
+-export([all_kinds_of_writes_wait/1]).
+-export([a_position_travels/1]).
+-export([a_long_read_delays/1]).
+-export([nobody_waits_who_does_not_want_to/1]).
+-export([the_port_is_killed_meanwhile/1]).
+-export([without_tracking/1]).
+-export([two_histories/1]).
+-export([the_primary_is_killed_during_200_waits/1]).
+-export([litefs_is_restarted/1]).
+-export([promoted_while_it_waits/1]).
+
+-define(REPO, 'Elixir.FullRepo').
+-define(API, 'Elixir.EctoLiteFS').
+-define(MULTI, 'Elixir.Ecto.Multi').
+
+all() ->
+    case os:getenv("CONSUL") of
+        false -> [{group, wal}, {group, delete}, {group, alone}];
+        _Path -> []
+    end.
+
+groups() ->
+    Both = [all_kinds_of_writes_wait,
+            a_position_travels,
+            a_long_read_delays,
+            nobody_waits_who_does_not_want_to,
+            the_port_is_killed_meanwhile],
+    [{wal, [], Both}, {delete, [], Both}, {alone, [], on_their_own()}].
+
+on_their_own() ->
+    [own_writes_are_here,
+     own_writes_are_here_without_a_stream,
+     without_tracking,
+     two_histories,
+     the_primary_is_killed_during_200_waits,
+     litefs_is_restarted,
+     promoted_while_it_waits].
+
+suite() ->
+    [{timetrap, {seconds, 600}}].
+
+init_per_suite(Config) ->
+    e2e_cluster:skip_unless_possible(Config).
+
+end_per_suite(_Config) ->
+    ok.
+
+init_per_group(alone, Config) ->
+    Config;
+init_per_group(Mode, Config) ->
+    start(Mode, #{journal_mode => Mode}, Config).
+
+end_per_group(alone, _Config) ->
+    ok;
+end_per_group(_Mode, Config) ->
+    e2e_suite:stop(Config).
+
+init_per_testcase(Case, Config) ->
+    case lists:member(Case, on_their_own()) of
+        true ->
+            start(Case, options(Case), Config);
+        false ->
+            ok = e2e_suite:empty(e2e_suite:cluster(Config)),
+            Config
+    end.
+
+end_per_testcase(Case, Config) ->
+    ok = case lists:member(Case, on_their_own()) of
+             true -> e2e_suite:stop(Config);
+             false -> ok
+         end,
+    e2e_suite:print_logs_of_failure(Config).
+
+start(Name, Options, Config) ->
+    e2e_suite:start(Name, Options#{repo => ?REPO}, Config).
+
+options(own_writes_are_here_without_a_stream) ->
+    #{supervisor => [{event_stream_url, nil}]};
+options(without_tracking) ->
+    #{supervisor => [{tracking, false}]};
+options(_Case) ->
+    #{}.
+
+%%% A row that this node has forwarded
+
+%% Beside a writer on the primary, and a LiteFS that is paused at random. A wait
+%% of 250 ms ends before some of the pauses do, and then says so.
+own_writes_are_here(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    Count = list_to_integer(os:getenv("READS", "1500")),
+    Stop = stop_file(Config),
+    Other = write_on_primary(Cluster, Stop),
+    Pauses = pause_at_random(e2e_cluster:litefs(Cluster, b), Stop),
+    Seen = e2e_cluster:call(Cluster, b, e2e_reader,
+                            {insert_and_read,
+                             [?REPO, Count, [{await_timeout, 250}]]},
+                            infinity),
+    ok = file:write_file(Stop, <<>>),
+    Written = e2e_cluster:await(Other, 60_000),
+    ct:pal("~b rows: ~p, ~b pauses, ~b rows of the other writer",
+           [Count, Seen, e2e_cluster:await(Pauses, 60_000), length(Written)]),
+    ?assertNot(maps:is_key(missed_rows, Seen)),
+    ?assert(maps:get(read, Seen) > Count div 2),
+    ?assert(length(Written) > 10).
+
+own_writes_are_here_without_a_stream(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    Stop = stop_file(Config),
+    Other = write_on_primary(Cluster, Stop),
+    ?assertEqual(#{read => 200},
+                 e2e_cluster:call(Cluster, b, e2e_reader,
+                                  {insert_and_read, [?REPO, 200, []]}, 60_000)),
+    ok = file:write_file(Stop, <<>>),
+    _ = e2e_cluster:await(Other, 60_000).
+
+all_kinds_of_writes_wait(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    Row = fun(Name) -> e2e_node:stamped(Name) end,
+    Calls =
+        [{insert, [Row(<<"r1">>)]},
+         {insert_all, [<<"items">>, [#{name => <<"r2">>, value => 0}], []]},
+         {transaction, [fun() -> ?REPO:insert(Row(<<"r3">>)) end, []]},
+         {transaction, [?MULTI:insert(?MULTI:new(), one, Row(<<"r4">>)), []]},
+         {query, ["INSERT INTO items (name) VALUES ('r5')", [], []]}],
+    [begin
+         {returned, _Value} = e2e_cluster:repo(Cluster, b, Function, Args),
+         Names = maps:keys(e2e_cluster:rows(Cluster, b)),
+         ?assertEqual(N, length(Names))
+     end || {N, {Function, Args}} <- lists:enumerate(Calls)],
+    _ = e2e_cluster:call(Cluster, b, ?API,
+                         {run_on_primary,
+                          [?REPO, {e2e_node, insert, [<<"r6">>]}]}),
+    ?assertEqual(6, maps:size(e2e_cluster:rows(Cluster, b))),
+    ?assertEqual(0, e2e_cluster:call(Cluster, b, ecto_litefs_await,
+                                     {waiters, [?REPO]})).
+
+%% From the primary to a replica, and from one replica to the other: as text,
+%% the way that a cookie takes it.
+a_position_travels(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    [begin
+         Name = iolist_to_binary(io_lib:format("~w ~w ~b",
+                                                [From, To, N])),
+         {{ok, _Item}, Position} = with_position(Cluster, From, Name),
+         Text = 'Elixir.EctoLiteFS.Position':to_string(Position),
+         {ok, Position} = 'Elixir.EctoLiteFS.Position':from_string(Text),
+         ?assertEqual(ok, await(Cluster, To, Position, 5_000)),
+         ?assert(maps:is_key(Name, e2e_cluster:rows(Cluster, To)))
+     end || N <- lists:seq(1, 20), {From, To} <- [{a, b}, {a, c}, {b, c},
+                                                  {c, b}, {b, a}]],
+    {ok, Here} = position(Cluster, b),
+    ?assertEqual(ok, await(Cluster, b, Here, 0)),
+    ?assertEqual(ok, await(Cluster, a, Here, 5_000)),
+    ?assertMatch({nothing, nil},
+                 e2e_cluster:call(Cluster, b, ?API,
+                                  {with_position,
+                                   [?REPO, fun() -> nothing end]})).
+
+a_long_read_delays(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    ok = hold_read(Cluster, b),
+    ?assertEqual({reported, timeout},
+                 e2e_cluster:call(Cluster, b, e2e_reader,
+                                  {insert_read,
+                                   [?REPO, <<"late">>,
+                                    [{await_timeout, 300}]]})),
+    ok = release_read(Cluster, b),
+    1 = e2e_cluster:await_row(Cluster, b, <<"late">>).
+
+nobody_waits_who_does_not_want_to(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    ok = hold_read(Cluster, b),
+    {{returned, {ok, _Item}}, Us} = timed(fun() ->
+        e2e_cluster:repo(Cluster, b, insert,
+                         [e2e_node:stamped(<<"late">>), [{await, false}]])
+    end),
+    ?assert(Us < 4_000_000),
+    ?assertNot(maps:is_key(<<"late">>, e2e_cluster:rows(Cluster, b))),
+    ?assertMatch({raised, #{'__struct__' := 'Elixir.ArgumentError'}},
+                 e2e_cluster:repo(Cluster, b, insert,
+                                  [e2e_node:stamped(<<"bad">>),
+                                   [{await, maybe_}]])),
+    ok = release_read(Cluster, b),
+    1 = e2e_cluster:await_row(Cluster, b, <<"late">>),
+    ?assertNot(maps:is_key(<<"bad">>, e2e_cluster:rows(Cluster, a))).
+
+the_port_is_killed_meanwhile(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    Stop = stop_file(Config),
+    Killer = e2e_cluster:in_background(fun() -> kill_ports(Cluster, Stop, 0) end),
+    Seen = e2e_cluster:call(Cluster, b, e2e_reader,
+                            {insert_and_read, [?REPO, 100, []]}, 60_000),
+    ok = file:write_file(Stop, <<>>),
+    ct:pal("~b port programs were killed", [e2e_cluster:await(Killer, 60_000)]),
+    ?assertEqual(#{read => 100}, Seen).
+
+without_tracking(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    ?assertEqual(#{read => 100},
+                 e2e_cluster:call(Cluster, b, e2e_reader,
+                                  {insert_and_read, [?REPO, 100, []]}, 60_000)),
+    {{ok, _}, #{term := 0} = Position} =
+        with_position(Cluster, a, <<"untracked">>),
+    ?assertEqual(ok, await(Cluster, c, Position, 5_000)),
+    ?assert(maps:is_key(<<"untracked">>, e2e_cluster:rows(Cluster, c))),
+    {returned, {ok, #{rows := Tables}}} =
+        e2e_cluster:repo(Cluster, a, query,
+                         ["SELECT name FROM sqlite_master "
+                          "WHERE name LIKE '%litefs%'"]),
+    ?assertEqual([], Tables).
+
+%%% Two histories
+
+%% What A has written last is lost: B goes on without it, in transactions of the
+%% same numbers. Neither position is taken for the other, anywhere.
+two_histories(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    _ = [litefs_node:stop(e2e_cluster:litefs(Cluster, Name)) || Name <- [b, c]],
+    {{ok, _}, _} = with_position(Cluster, a, <<"lost 1">>),
+    {{ok, _}, PositionA} = with_position(Cluster, a, <<"lost 2">>),
+    _ = litefs_node:stop(e2e_cluster:litefs(Cluster, a)),
+    ok = litefs_node:start(e2e_cluster:litefs(Cluster, b)),
+    ok = e2e_cluster:await_role(Cluster, b, primary),
+    PositionB = write_up_to(txid(PositionA), Cluster, b),
+    ?assertEqual(txid(PositionA), txid(PositionB)),
+    ?assertNotEqual(PositionA, PositionB),
+    ?assertEqual(ok, await(Cluster, b, PositionB, 5_000)),
+    ?assertEqual({error, other_term}, await(Cluster, b, PositionA, 5_000)),
+    ok = litefs_node:start(e2e_cluster:litefs(Cluster, a)),
+    ?assertEqual(ok, await(Cluster, a, PositionB, 20_000)),
+    ?assertEqual({error, other_term}, await(Cluster, a, PositionA, 20_000)),
+    {{ok, _}, Later} = with_position(Cluster, b, <<"later">>),
+    ?assertEqual(ok, await(Cluster, a, Later, 20_000)),
+    ?assertEqual(ok, await(Cluster, a, PositionB, 20_000)),
+    ?assertEqual({error, other_term}, await(Cluster, a, PositionA, 20_000)),
+    Rows = e2e_cluster:rows(Cluster, a),
+    ?assertNot(maps:is_key(<<"lost 2">>, Rows)).
+
+write_up_to(TxId, Cluster, Name) ->
+    Row = integer_to_binary(erlang:unique_integer([positive])),
+    case with_position(Cluster, Name, Row) of
+        {{ok, _}, #{txid := TxId} = Position} -> Position;
+        {{ok, _}, #{txid := Earlier}} when Earlier < TxId ->
+            write_up_to(TxId, Cluster, Name)
+    end.
+
+txid(#{txid := TxId}) -> TxId.
+
+%%% Faults
+
+%% 200 rows are written on the primary while the LiteFS of the caller stands
+%% still; then the primary is killed.
+the_primary_is_killed_during_200_waits(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    LiteFS = e2e_cluster:litefs(Cluster, b),
+    Before = e2e_database:position(Cluster, a),
+    ok = litefs_node:freeze(LiteFS),
+    Inserts = e2e_cluster:in_background(fun() ->
+        e2e_cluster:call(Cluster, b, e2e_node, {insert_at_once, [200, 1]},
+                         60_000)
+    end),
+    true = e2e_wait:until("all are written", 30_000, fun() ->
+        e2e_database:position(Cluster, a) >= Before + 200
+    end),
+    _ = litefs_node:kill(e2e_cluster:litefs(Cluster, a)),
+    ok = litefs_node:thaw(LiteFS),
+    {Rows, Us} = timed(fun() -> e2e_cluster:await(Inserts, 60_000) end),
+    ct:pal("200 waits ended after ~b ms", [Us div 1000]),
+    ?assertEqual(200, length([ok || {returned, {ok, _}, _, _} <- Rows])),
+    ?assert(Us < 20_000_000),
+    ?assertEqual(0, e2e_cluster:call(Cluster, b, ecto_litefs_await,
+                                     {waiters, [?REPO]})).
+
+%% Under the application: that of the replica, then that of the primary.
+litefs_is_restarted(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    read_all(Cluster, b, 20),
+    [begin
+         LiteFS = e2e_cluster:litefs(Cluster, b),
+         _ = litefs_node:End(LiteFS),
+         ok = litefs_node:start(LiteFS),
+         ok = e2e_cluster:await_role(Cluster, b, replica),
+         read_all(Cluster, b, 20)
+     end || End <- [stop, kill, stop, kill]],
+    _ = litefs_node:kill(e2e_cluster:litefs(Cluster, a)),
+    New = litefs_cluster:await_primary(e2e_cluster:litefs(Cluster), [b, c]),
+    ok = litefs_node:start(e2e_cluster:litefs(Cluster, a)),
+    [ok, ok] = [e2e_cluster:await_role(Cluster, Name, replica)
+                || Name <- [a, b, c] -- [New]],
+    [read_all(Cluster, Name, 20) || Name <- [a, b, c] -- [New]].
+
+%% Whoever waits on it for what a later primary has lost, or never had, is told;
+%% what it has itself is there.
+promoted_while_it_waits(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    {{ok, _}, Position} = with_position(Cluster, a, <<"first">>),
+    ok = await(Cluster, b, Position, 5_000),
+    Never = Position#{txid := txid(Position) + 1_000_000},
+    Waits = e2e_cluster:in_background(fun() ->
+        e2e_cluster:call(Cluster, b, e2e_reader,
+                         {await_at_once, [?REPO, 50, Never, 4_000]}, 30_000)
+    end),
+    true = e2e_wait:until("50 wait", fun() ->
+        e2e_cluster:call(Cluster, b, ecto_litefs_await,
+                         {waiters, [?REPO]}) =:= 50
+    end),
+    ok = litefs_cluster:hand_over(e2e_cluster:litefs(Cluster), b),
+    ?assertEqual([{error, timeout}],
+                 lists:usort(e2e_cluster:await(Waits, 30_000))),
+    {{ok, _}, New} = with_position(Cluster, b, <<"second">>),
+    ?assertEqual(ok, await(Cluster, a, New, 10_000)),
+    ?assertEqual({error, other_term}, await(Cluster, a, Position, 10_000)).
+
+%%% Helpers
+
+with_position(Cluster, Name, Row) ->
+    e2e_cluster:call(Cluster, Name, e2e_reader,
+                     {insert_with_position, [?REPO, Row]}).
+
+position(Cluster, Name) ->
+    e2e_cluster:call(Cluster, Name, ?API, {position, [?REPO]}).
+
+await(Cluster, Name, Position, Ms) ->
+    e2e_cluster:call(Cluster, Name, ?API, {await, [?REPO, Position, Ms]},
+                     Ms + 30_000).
+
+read_all(Cluster, Name, Count) ->
+    ?assertEqual(#{read => Count},
+                 e2e_cluster:call(Cluster, Name, e2e_reader,
+                                  {insert_and_read, [?REPO, Count, []]},
+                                  60_000)).
+
+hold_read(Cluster, Name) ->
+    Database = e2e_cluster:database(Cluster, Name),
+    e2e_cluster:call(Cluster, Name, e2e_reader,
+                     {hold_read, [Database, e2e_long_read]}).
+
+release_read(Cluster, Name) ->
+    e2e_cluster:call(Cluster, Name, e2e_reader,
+                     {release_read, [e2e_long_read]}).
+
+timed(Fun) ->
+    From = e2e_wait:us(),
+    Value = Fun(),
+    {Value, e2e_wait:us() - From}.
+
+stop_file(Config) ->
+    Unique = integer_to_list(erlang:unique_integer([positive])),
+    filename:join(proplists:get_value(priv_dir, Config), "stop" ++ Unique).
+
+write_on_primary(Cluster, Stop) ->
+    e2e_cluster:in_background(fun() ->
+        e2e_cluster:call(Cluster, a, e2e_node,
+                         {write_until, [Stop, "other", insert]}, infinity)
+    end).
+
+%% How often.
+pause_at_random(LiteFS, Stop) ->
+    e2e_cluster:in_background(fun() -> pause(LiteFS, Stop, 0) end).
+
+pause(LiteFS, Stop, Count) ->
+    timer:sleep(rand:uniform(1_000)),
+    ok = litefs_node:freeze(LiteFS),
+    timer:sleep(rand:uniform(500)),
+    ok = litefs_node:thaw(LiteFS),
+    case filelib:is_file(Stop) of
+        true -> Count + 1;
+        false -> pause(LiteFS, Stop, Count + 1)
+    end.
+
+%% The programs of all three nodes.
+kill_ports(Cluster, Stop, Count) ->
+    Pids = string:lexemes(os:cmd("pgrep -P " ++ vms(Cluster)
+                                 ++ " -x ecto_litefs_por"), "\n"),
+    _ = [os:cmd("kill -KILL " ++ Pid) || Pid <- Pids],
+    timer:sleep(20),
+    case filelib:is_file(Stop) of
+        true -> Count + length(Pids);
+        false -> kill_ports(Cluster, Stop, Count + length(Pids))
+    end.
+
+vms(Cluster) ->
+    lists:join(",", [e2e_cluster:call(Cluster, Name, os, {getpid, []})
+                     || Name <- litefs_cluster:names()]).
