@@ -85,6 +85,8 @@ promoted(Config) ->
     {ok, Term} = ?TRACKING:await_term(Repo, ?LONG),
     ?assertEqual({ok, Term}, ?TRACKING:term(Repo)),
     ?assertEqual({ok, Term}, ecto_litefs_primaryship:term(Repo)),
+    Program = ?PROGRAM:pid(maps:get(port, World)),
+    ?WAIT:until([], fun() -> ?PROGRAM:descriptors(Program) end), % let go of
     {ok, Row} = ?TRACKING:row(Repo, false, ?LONG),
     Node = atom_to_binary(node()),
     ?assertMatch(#{node := Node, term := Term, hostname := undefined}, Row),

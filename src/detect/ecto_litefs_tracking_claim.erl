@@ -123,8 +123,11 @@ run(#claim{repo = Repo, used = Used} = Claim) ->
     Put = fun() -> put(Repo, Row, Used) end,
     Claim#claim{job = ecto_litefs_tracking_job:start(Put)}.
 
+%% Nothing is to be done for long now, and an open connection keeps the user's
+%% own from what it has to have the database for alone (PRAGMA journal_mode).
 committed(Term, #claim{repo = Repo, id = Id, logged = Logged} = Claim) ->
     ok = ecto_litefs_tracking_table:commit(Repo, Id, Term),
+    ok = ecto_litefs_port:close(Repo),
     _ = Logged andalso ecto_litefs_tracking_report:written(Repo),
     Claim#claim{job = none, term = Term, used = true, backoff = 50,
                 failed = none, logged = false}.
