@@ -45,12 +45,14 @@ fresh() ->
     <<"n", (integer_to_binary(erlang:unique_integer([positive])))/binary,
       "@", (integer_to_binary(erlang:system_time()))/binary, ".host">>.
 
-%% A Repo without a process, and once more without the application.
+%% A Repo without a process.
 nothing_known() ->
     ?assertEqual([], ?TRACKED:candidates(no_repo)),
     ?assertEqual(none, ?TRACKED:find(no_repo, true, 1_000)),
-    ?assertEqual(none, ?TRACKED:find(no_repo, false, 1_000)),
-    true = ets:delete(?TRACKED),
+    ?assertEqual(none, ?TRACKED:find(no_repo, false, 1_000)).
+
+%% The application ecto_litefs was stopped.
+without_table_test() ->
     ?assertEqual([], ?TRACKED:candidates(no_repo)),
     ?assertEqual(none, ?TRACKED:find(no_repo, false, 1_000)),
-    ok = ?TRACKED:new().
+    ?assertEqual({error, too_many}, ?TRACKED:node_name(fresh())).
