@@ -3,16 +3,10 @@
 
 -export([main/0]).
 
-%% A ratio has no unit; differences and times are in microseconds.
--type row() ::
-        #{what := string(), n := pos_integer(),
-          ours := float(), reference := float(),
-          compared := {ratio | difference, float()},
-          goal := float() | none}
-      | #{what := string(), skipped := string()}.
-
 -define(REPO, 'Elixir.TestRepo').
 -define(PROMOTIONS, 20).
+-define(IDLE_SECONDS, 60).
+-define(REPOS, 50).
 
 %% With BENCH_WITHOUT_LITEFS set, its value is the reason why there is none.
 -spec main() -> no_return().
@@ -26,29 +20,31 @@ main() ->
     halt(Status).
 
 print_all() ->
-    print_machine(),
-    print_head(),
-    Event = fun() -> [event()] end,
+    bench_table:head(),
+    Here = fun() -> [event(), parse()] end,
     case os:getenv("BENCH_WITHOUT_LITEFS", "") of
-        "" -> with_litefs(Event);
-        Why -> without_litefs(Why, Event)
+        "" -> with_litefs(Here);
+        Why -> without_litefs(Why, Here)
     end.
 
-with_litefs(Event) ->
+with_litefs(Here) ->
     Cluster = e2e_cluster:start(#{log_dir => "_build/bench/logs"}),
     try
         A = fun(Module, Function, Args) ->
                     e2e_cluster:call(Cluster, a, Module, {Function, Args})
             end,
-        print(decision("LiteFS", fun(F) -> A(bench_decision, F, [?REPO]) end)),
-        print(Event()),
-        print([forward(Cluster)]),
-        print(promotions(Cluster))
+        Print = fun bench_table:print/1,
+        Print(decision("LiteFS", fun(F) -> A(bench_decision, F, [?REPO]) end)),
+        Print(Here()),
+        Print([forward(Cluster)]),
+        Print([idle(Cluster)]),
+        Print(promotions(Cluster)),
+        Print([memory(Cluster)])
     after
         e2e_cluster:destroy(Cluster)
     end.
 
-without_litefs(Why, Event) ->
+without_litefs(Why, Here) ->
     Directory = filename:absname("_build/bench/plain"),
     ok = filelib:ensure_dir(filename:join(Directory, "x")),
     File = filename:join(Directory, ".primary"),
@@ -56,11 +52,12 @@ without_litefs(Why, Event) ->
     {ok, _} = 'Elixir.EctoLiteFS.Supervisor':start_link(
                 [{repo, ?REPO}, {primary_file, list_to_binary(File)},
                  {event_stream_url, nil}, {mount, plain}]),
-    print(decision("plain",
-                   fun(F) -> bench_decision:F(?REPO) end)),
-    print(Event()),
-    print([#{what => What, skipped => Why}
-           || What <- ["forwarded insert", "promotion"]]).
+    bench_table:print(decision("plain",
+                               fun(F) -> bench_decision:F(?REPO) end)),
+    bench_table:print(Here()),
+    bench_table:print([#{what => What, skipped => Why}
+                       || What <- ["forwarded insert", "idle wakeups",
+                                   "promotion", "memory per Repo"]]).
 
 %% -- the rows ----------------------------------------------------------------
 
@@ -79,11 +76,33 @@ event() ->
     (difference({[Ours], [Bare]}))#{what => "event to role", n => N,
                                     goal => 100.0}.
 
+parse() ->
+    Output = os:cmd("_build/bench/bench_parse"),
+    {ok, [N, Ours, Bare], _} = io_lib:fread("~d ~f ~f", Output),
+    (ratio({[Ours], [Bare]}))#{what => "event parse", n => N, goal => 1.3}.
+
 forward(Cluster) ->
     Primary = e2e_cluster:erlang_node(Cluster, a),
     {N, Series} = e2e_cluster:call(Cluster, c, bench_forward,
                                    {insert, [?REPO, Primary]}, 60000),
     (ratio(Series))#{what => "forwarded insert", n => N, goal => 1.1}.
+
+%% On a replica, which has more to look at.
+idle(Cluster) ->
+    Wakeups = e2e_cluster:call(Cluster, c, bench_idle,
+                               {wakeups, [?REPO, ?IDLE_SECONDS]},
+                               (?IDLE_SECONDS + 30) * 1000),
+    itself(lists:sum(maps:values(Wakeups)) / ?IDLE_SECONDS,
+           #{what => "idle wakeups", n => ?IDLE_SECONDS, unit => per_second,
+             goal => 0.3}).
+
+memory(Cluster) ->
+    itself(bench_memory:per_repo_kib(Cluster, ?REPOS),
+           #{what => "memory per Repo", n => ?REPOS, unit => kib,
+             goal => 300.0}).
+
+itself(Value, Row) ->
+    Row#{ours => Value, reference => none, compared => {itself, Value}}.
 
 promotions(Cluster) ->
     Promotions = bench_promote:measure(Cluster, ?PROMOTIONS),
@@ -111,44 +130,3 @@ difference(Series) ->
 
 medians({Ours, Reference}) ->
     {bench_stats:median(Ours) * 1.0, bench_stats:median(Reference) * 1.0}.
-
-%% -- the table ---------------------------------------------------------------
-
-print_machine() ->
-    io:format("~s, ~s cores, OTP ~s, load ~s~n~n",
-              [string:trim(os:cmd("uname -sr")),
-               string:trim(os:cmd("nproc")),
-               erlang:system_info(otp_release),
-               string:trim(os:cmd("cut -d' ' -f1-3 /proc/loadavg"))]).
-
-print_head() ->
-    line(["", "n", "ours", "reference", "compared", "goal", "met"]).
-
--spec print([row()]) -> ok.
-print(Rows) ->
-    lists:foreach(fun print_row/1, Rows).
-
-print_row(#{what := What, skipped := Why}) ->
-    io:format("~-40s skipped: ~s~n", [What, Why]);
-print_row(#{what := What, n := N, ours := Ours, reference := Reference,
-            compared := {How, Value} = Compared, goal := Goal}) ->
-    line([What, integer_to_list(N), time(Ours), time(Reference),
-          compared(Compared), goal(How, Goal), met(Value, Goal)]).
-
-line([What | Columns]) ->
-    io:format("~-40s ~8s ~10s ~10s ~10s ~10s ~4s~n", [What | Columns]).
-
-compared({ratio, Ratio}) -> io_lib:format("~.2f x", [Ratio]);
-compared({difference, Us}) -> ["+ ", time(Us)].
-
-goal(_How, none) -> "";
-goal(ratio, Goal) -> io_lib:format("~.1f x", [Goal]);
-goal(difference, Goal) -> ["+ ", time(Goal)].
-
-met(_Value, none) -> "";
-met(Value, Goal) when Value =< Goal -> "yes";
-met(_Value, _Goal) -> "no".
-
-time(Us) when abs(Us) < 1 -> io_lib:format("~.1f ns", [Us * 1000]);
-time(Us) when abs(Us) < 1000 -> io_lib:format("~.1f us", [Us]);
-time(Us) -> io_lib:format("~.2f ms", [Us / 1000]).

@@ -44,8 +44,8 @@ static const char HEAD[] =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     "Litefs-Id: 0123456789ABCDEF\r\nTransfer-Encoding: chunked\r\n\r\n";
 static const char INFO[] =
-    "HTTP/1.1 200 OK\r\nContent-Length: 18\r\nConnection: close\r\n\r\n"
-    "{\"isPrimary\":true}";
+    "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    "{\"isPrimary\":true,\"primary\":{\"hostname\":\"node-a\"}}";
 static const char INIT[] = "{\"type\":\"init\",\"data\":{\"isPrimary\":true}}";
 static const char PROMOTED[] =
     "{\"type\":\"primaryChange\",\"data\":{\"isPrimary\":true}}";

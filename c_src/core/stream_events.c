@@ -48,7 +48,7 @@ static void post_primary(struct stream_source* source,
     input.primary.is_primary = event->primary.is_primary;
     memcpy(input.primary.hostname, event->primary.hostname,
            sizeof(input.primary.hostname));
-    if (event->primary.is_primary)
+    if (event->primary.is_primary && !source->named)
         want_probe(source);
     stream_post(source, &input);
 }

@@ -30,6 +30,7 @@ static void go_down(struct stream_source* source)
     source->init_due_ms = 0;
     source->probe_due_ms = 0;
     source->probing = false;
+    source->named = false;
     source->connect_ms =
         now_ms + backoff_next(&source->backoff, good_ms, next_random(source));
     stream_post_down(source);
@@ -89,8 +90,10 @@ static void on_probed(void* ctx, bool alive, const char* body, size_t size)
     }
     source->probing = false;
     stream_sign_of_life(source);
-    if (event_parse_info(body, size, input.own_hostname))
+    if (event_parse_info(body, size, input.own_hostname)) {
+        source->named = true;
         stream_post(source, &input);
+    }
 }
 
 /* --- the thread --------------------------------------------------------- */

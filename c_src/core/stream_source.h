@@ -6,14 +6,14 @@
  * STREAM_PROBE_MS, GET /info on a second connection is the sign of life; one
  * that is not answered within STREAM_PROBE_TIMEOUT_MS counts as
  * INPUT_STREAM_DOWN and the connection is dropped. It is asked at once when
- * this node becomes primary too, because nothing else tells the node's own
- * hostname; an answer that does not is a sign of life all the same. Anything
- * but 200 with an init line is "down" too. Reconnects back off from 50 ms to 1
- * s with jitter; a body that ended properly means that we fell 1,024 events
- * behind and reconnects at once, but through the same backoff, so that a server
- * that always ends at once makes no busy loop. Redirects are not followed. A
- * malformed line, and one longer than 1 MiB, is dropped and counted, and the
- * stream goes on with the next line.
+ * this node becomes primary, too, until it has told the node's own hostname,
+ * which nothing else does; without one it is a sign of life all the same.
+ * Anything but 200 with an init line is "down" too. Reconnects back off from 50
+ * ms to 1 s with jitter; a body that ended properly means that we fell 1,024
+ * events behind and reconnects at once, but through the same backoff, so that a
+ * server that always ends at once makes no busy loop. Redirects are not
+ * followed. A malformed line, and one longer than 1 MiB, is dropped and
+ * counted, and the stream goes on with the next line.
  *
  * INPUT_STREAM_OPENED is posted with the init line and not before: another
  * program's 200 must not look like LiteFS. INPUT_STREAM_DOWN is posted once
@@ -28,7 +28,7 @@ enum {
     STREAM_CONNECT_TIMEOUT_MS = 1000,
     STREAM_HEADERS_TIMEOUT_MS = 2000, /* LiteFS listens before it serves */
     STREAM_INIT_TIMEOUT_MS = 2000,    /* from the headers to the init line */
-    STREAM_PROBE_MS = 10000,
+    STREAM_PROBE_MS = 12000,
     STREAM_PROBE_TIMEOUT_MS = 2000,
     STREAM_LINE_MAX = 1 << 20,
 };

@@ -34,6 +34,7 @@ struct stream_source {
     int64_t probe_due_ms; /* next GET of /info */
     bool probing;         /* one is under way */
     bool probe_wanted;    /* one that begins after what was said last */
+    bool named;           /* /info has told this node's own hostname */
 };
 
 /* To the cell, and the hint where the step asks for one. */

@@ -81,20 +81,37 @@ START_TEST(a_primary_from_the_start_has_its_name)
 }
 END_TEST
 
-START_TEST(another_name_is_hinted)
+/* It comes after the role, whose hint was taken. */
+START_TEST(the_name_is_hinted)
 {
     struct status status;
 
+    fake_litefs_info(fake, FAKE_INFO_HANG);
+    fake_litefs_info_body(fake, OWN("node-a"));
+    fake_litefs_script(fake, FAKE_SCRIPT(PRIMARY));
+    rig_start();
+    AWAIT(fake_litefs_info_requests(fake) == 1);
+    status_cell_take(cell, &status);
+    int before = atomic_load(&changes);
+    fake_litefs_info(fake, FAKE_INFO_ANSWER);
+    AWAIT(atomic_load(&changes) > before);
+    ck_assert(own_is("node-a"));
+}
+END_TEST
+
+START_TEST(a_known_name_is_not_asked_for)
+{
     fake_litefs_info_body(fake, OWN("node-a"));
     fake_litefs_script(fake, FAKE_SCRIPT(PRIMARY));
     rig_start();
     AWAIT(own_is("node-a"));
-    status_cell_take(cell, &status);
-    int before = atomic_load(&changes);
-    fake_litefs_info_body(fake, OWN("node-b"));
-    fake_litefs_play(fake, FAKE_SCRIPT(FAKE_CHANGE("\"isPrimary\":true")));
-    AWAIT(atomic_load(&changes) > before);
-    ck_assert(own_is("node-b"));
+    fake_litefs_play(
+        fake, FAKE_SCRIPT(FAKE_CHANGE("\"isPrimary\":false"),
+                          FAKE_CHANGE("\"isPrimary\":true"),
+                          TX("a", "0000000000000001", "8000000000000001")));
+    AWAIT(position_is("a", 1, 0x8000000000000001));
+    ck_assert_int_eq(fake_litefs_info_requests(fake), 1);
+    ck_assert(own_is("node-a"));
 }
 END_TEST
 
@@ -172,7 +189,8 @@ Suite* suite_stream_info(void)
     tcase_add_loop_test(rigs, an_unanswered_info_is_down, 0, 2);
     tcase_add_test(rigs, a_promotion_tells_the_name_at_once);
     tcase_add_test(rigs, a_primary_from_the_start_has_its_name);
-    tcase_add_test(rigs, another_name_is_hinted);
+    tcase_add_test(rigs, the_name_is_hinted);
+    tcase_add_test(rigs, a_known_name_is_not_asked_for);
     tcase_add_test(rigs, an_answer_that_is_under_way_is_not_the_last_word);
     tcase_add_test(rigs, a_lost_stream_takes_the_name_along);
     tcase_add_loop_test(rigs, a_bad_body_is_a_sign_of_life, 0,

@@ -26,7 +26,10 @@ static void check_text(const char* text, size_t max)
 int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size)
 {
     struct event event;
+    char hostname[HOSTNAME_MAX + 1];
 
+    if (event_parse_info((const char*)bytes, size, hostname))
+        check_text(hostname, HOSTNAME_MAX);
     event_parse((const char*)bytes, size, &event);
     if (event.type == EVENT_INIT || event.type == EVENT_PRIMARY_CHANGE)
         check_text(event.primary.hostname, HOSTNAME_MAX);
