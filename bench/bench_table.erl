@@ -41,7 +41,7 @@ row(#{what := What, n := N, ours := Ours, reference := Reference,
           met(Value, Goal)]).
 
 line([What | Columns]) ->
-    io:format("~-40s ~8s ~10s ~10s ~10s ~10s ~4s~n", [What | Columns]).
+    io:format("~-40s ~8s ~10s ~10s ~11s ~11s ~4s~n", [What | Columns]).
 
 compared({ratio, Ratio}) -> io_lib:format("~.2f x", [Ratio]);
 compared({difference, Us}) -> ["+ ", amount(time, Us)];

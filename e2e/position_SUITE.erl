@@ -1,5 +1,5 @@
-%% Positions on real LiteFS, as the NIF gives them: are they those of the
-%% files, and does asking for them keep LiteFS from stopping and starting?
+%% Positions and names on real LiteFS, as the NIF gives them: are they those of
+%% LiteFS, and does asking for them keep it from stopping and starting?
 %%
 %% No Repo and no pool: the only descriptors on the mounts are the NIF's own.
 -module(position_SUITE).
@@ -18,6 +18,7 @@
 -export([without_a_stream_a_watched_position_is_followed/1]).
 -export([unknown_after_the_stream_was_lost_until_it_is_read/1]).
 -export([another_primary_is_another_era_before_its_positions/1]).
+-export([primary_knows_its_own_hostname/1]).
 -export([clean_stop_between_checks/1]).
 -export([stop_right_after_a_check/1]).
 -export([kill_right_after_a_check/1]).
@@ -32,6 +33,7 @@ all() ->
      without_a_stream_a_watched_position_is_followed,
      unknown_after_the_stream_was_lost_until_it_is_read,
      another_primary_is_another_era_before_its_positions,
+     primary_knows_its_own_hostname,
      clean_stop_between_checks,
      stop_right_after_a_check,
      kill_right_after_a_check,
@@ -154,6 +156,25 @@ first_other(Handle, Old) ->
         {{_, _} = Position, Era} when Position =/= Old -> {Position, Era};
         _ -> first_other(Handle, Old)
     end.
+
+%% C is told at once, and A still knows its own afterwards.
+primary_knows_its_own_hostname(Config) ->
+    Cluster = cluster(Config),
+    {A, C} = {open(Cluster, a), open(Cluster, c)},
+    true = e2e_wait:until("it is known", fun() -> own(A) =:= <<"a">> end),
+    ?assertEqual(<<>>, own(C)),
+    ok = litefs_cluster:hand_over(Cluster, c),
+    true = e2e_wait:until("it is primary", fun() ->
+        ?nif:role(C) =:= primary
+    end),
+    Promoted = e2e_wait:us(),
+    true = e2e_wait:until("it is known", fun() -> own(C) =:= <<"c">> end),
+    ct:pal("known ~b us after the role", [e2e_wait:us() - Promoted]),
+    ?assert(e2e_wait:us() - Promoted < 1000000),
+    ?assertEqual(<<"a">>, own(A)).
+
+own(Handle) ->
+    maps:get(own_hostname, ?nif:snapshot(Handle)).
 
 %%% What LiteFS notices of it
 

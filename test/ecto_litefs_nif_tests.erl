@@ -25,6 +25,7 @@ nif_test_() ->
               {"check/3 looks again", fun check/1},
               {"check/3 is answered when the handle closes", fun check_close/1},
               {"the event stream", fun stream/1},
+              {"the node's own hostname", fun own_hostname/1},
               {"positions of the event stream", fun positions/1},
               {"positions do not outlive the stream", fun positions_cut/1},
               {"an era ends when the stream comes or goes", fun era/1},
@@ -218,6 +219,25 @@ stream(Dir) ->
     until([down, up], fun() -> [stream_of(Handle) || Handle <- Handles] end),
     until(primary, fun() -> ?nif:role(lists:last(Handles)) end),
     ok = litefs_simulator:stop(Sim).
+
+%% Known of a node that is or was primary, for as long as the stream is up.
+own_hostname(Dir) ->
+    Nodes = [<<"node-1">>, <<"node-2">>],
+    {ok, Sim} = litefs_simulator:start(#{directory => Dir, nodes => Nodes}),
+    [One, Two] = Handles = [open_node(Sim, Node) || Node <- Nodes],
+    until([<<"node-1">>, <<>>], fun() -> own_hostnames(Handles) end),
+    ok = litefs_simulator:promote(Sim, <<"node-2">>),
+    until(Nodes, fun() -> own_hostnames(Handles) end),
+    until(primary, fun() -> ?nif:role(Two) end),
+    ok = litefs_simulator:stop_node(Sim, <<"node-1">>),
+    until(down, fun() -> stream_of(One) end),
+    ?assertEqual([<<>>, <<"node-2">>], own_hostnames(Handles)),
+    ok = ?nif:close(Two),
+    ?assertEqual([<<>>, <<>>], own_hostnames(Handles)),
+    ok = litefs_simulator:stop(Sim).
+
+own_hostnames(Handles) ->
+    [maps:get(own_hostname, ?nif:snapshot(Handle)) || Handle <- Handles].
 
 %% -- positions ---------------------------------------------------------------
 

@@ -28,7 +28,7 @@ enum {
     STREAM_CONNECT_TIMEOUT_MS = 1000,
     STREAM_HEADERS_TIMEOUT_MS = 2000, /* LiteFS listens before it serves */
     STREAM_INIT_TIMEOUT_MS = 2000,    /* from the headers to the init line */
-    STREAM_PROBE_MS = 12000,
+    STREAM_PROBE_MS = 15000,
     STREAM_PROBE_TIMEOUT_MS = 2000,
     STREAM_LINE_MAX = 1 << 20,
 };

@@ -105,11 +105,16 @@ START_TEST(a_known_name_is_not_asked_for)
     fake_litefs_script(fake, FAKE_SCRIPT(PRIMARY));
     rig_start();
     AWAIT(own_is("node-a"));
-    fake_litefs_play(
-        fake, FAKE_SCRIPT(FAKE_CHANGE("\"isPrimary\":false"),
-                          FAKE_CHANGE("\"isPrimary\":true"),
-                          TX("a", "0000000000000001", "8000000000000001")));
-    AWAIT(position_is("a", 1, 0x8000000000000001));
+    fake_litefs_play(fake, FAKE_SCRIPT(FAKE_CHANGE("\"isPrimary\":false"),
+                                       FAKE_CHANGE("\"isPrimary\":true")));
+    for (int i = 0; i < 10; i++) { /* a request would be there by now */
+        fake_litefs_play(
+            fake, FAKE_SCRIPT(TX("a", "0000000000000001", "8000000000000001")));
+        AWAIT(position_is("a", 1, 0x8000000000000001));
+        fake_litefs_play(
+            fake, FAKE_SCRIPT(TX("a", "0000000000000002", "8000000000000002")));
+        AWAIT(position_is("a", 2, 0x8000000000000002));
+    }
     ck_assert_int_eq(fake_litefs_info_requests(fake), 1);
     ck_assert(own_is("node-a"));
 }
