@@ -36,7 +36,7 @@ with_litefs(Here) ->
         Print = fun bench_table:print/1,
         Print(decision("LiteFS", fun(F) -> A(bench_decision, F, [?REPO]) end)),
         Print(Here()),
-        Print([forward(Cluster)]),
+        Print([forward(Cluster), own_write(Cluster), there(Cluster)]),
         Print([idle(Cluster)]),
         Print(promotions(Cluster)),
         Print([memory(Cluster)])
@@ -56,7 +56,8 @@ without_litefs(Why, Here) ->
                                fun(F) -> bench_decision:F(?REPO) end)),
     bench_table:print(Here()),
     bench_table:print([#{what => What, skipped => Why}
-                       || What <- ["forwarded insert", "idle wakeups",
+                       || What <- ["forwarded insert", "own write is here",
+                                   "position is there", "idle wakeups",
                                    "promotion", "memory per Repo"]]).
 
 %% -- the rows ----------------------------------------------------------------
@@ -86,6 +87,16 @@ forward(Cluster) ->
     {N, Series} = e2e_cluster:call(Cluster, c, bench_forward,
                                    {insert, [?REPO, Primary]}, 60000),
     (ratio(Series))#{what => "forwarded insert", n => N, goal => 1.1}.
+
+own_write(Cluster) ->
+    {N, Series} = e2e_cluster:call(Cluster, c, bench_await,
+                                   {own_write, [?REPO]}, 60000),
+    (difference(Series))#{what => "own write is here", n => N, goal => 100.0}.
+
+there(Cluster) ->
+    {N, Series} = e2e_cluster:call(Cluster, c, bench_await,
+                                   {there, [?REPO]}, 60000),
+    (difference(Series))#{what => "position is there", n => N, goal => 3.0}.
 
 %% On a replica, which has more to look at.
 idle(Cluster) ->

@@ -1,5 +1,5 @@
-%% A forwarded insert against erpc's call of the same insert. Called on a
-%% replica.
+%% A forwarded insert against erpc's call of the same insert, which does not wait
+%% for the replica either. Called on a replica.
 -module(bench_forward).
 
 -export([insert/2]).
@@ -10,7 +10,7 @@
 -spec insert(module(), node()) -> {pos_integer(), bench_stats:series()}.
 insert(Repo, Primary) ->
     replica = ecto_litefs_status:role(Repo),
-    Ours = fun(Changeset) -> Repo:insert(Changeset) end,
+    Ours = fun(Changeset) -> Repo:insert(Changeset, [{await, false}]) end,
     Bare = fun(Changeset) -> erpc:call(Primary, Repo, insert, [Changeset]) end,
     {?BLOCKS * ?CALLS,
      bench_stats:interleaved(?BLOCKS, ?CALLS,

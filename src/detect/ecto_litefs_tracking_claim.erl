@@ -45,6 +45,7 @@
 
 -define(PORT_MS, 2_000).
 -define(BACKOFF_MAX_MS, 5_000).
+-define(LOG_FROM_MS, 1_600).   % of backoff: it goes on for as long
 -define(SINCE_SLACK_MS, 100).  % it is counted anew each time it is asked for
 -define(TERM_MAX, 16#ffffffffffffffff).
 
@@ -137,7 +138,12 @@ failed(Reason, #claim{repo = Repo, backoff = Ms, logged = Logged} = Claim) ->
                 timer = erlang:start_timer(Ms, self(), retry),
                 backoff = min(2 * Ms, ?BACKOFF_MAX_MS),
                 logged = Logged orelse
-                    ecto_litefs_tracking_report:failed(Repo, Reason)}.
+                    (is_loud(Reason, Ms) andalso
+                     ecto_litefs_tracking_report:failed(Repo, Reason))}.
+
+%% A pool that is just making the database, or writing much, is no news.
+is_loud({Code, _, _}, _Ms) when Code =/= missing, Code =/= busy -> true;
+is_loud(_Passing, Ms) -> Ms >= ?LOG_FROM_MS.
 
 row(#claim{term = Term, hostname = Hostname, started_at = StartedAt}) ->
     #{node => atom_to_binary(node()),

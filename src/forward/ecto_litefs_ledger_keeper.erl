@@ -13,7 +13,7 @@
 -export([handle_cast/2]).
 -export([handle_info/2]).
 
--define(SWEEP_MS, 5_000).
+-define(SWEEP_MS, 15_000). % seldom, because it wakes an idle machine
 
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
