@@ -70,7 +70,7 @@ all_of_8192_from_512(Config) ->
     ?assertEqual(?PROCESSES * ?EACH, length(Answers)),
     ?assertEqual(?PROCESSES * ?EACH,
                  length(?PEER:call(A, ecto_litefs_test_repo, rows, [?REPO]))),
-    idle(A).
+    idle(A, B).
 
 inserts(Repo, Processes, Each) ->
     Callers = [spawn_monitor(fun() -> exit({answers, some(Repo, N, Each)}) end)
@@ -92,7 +92,7 @@ no_more_than_the_pool(Config) ->
     release(A),
     [?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call))
      || Call <- [Held | Waiting]],
-    idle(A).
+    idle(A, B).
 
 overloaded(Config) ->
     {A, B} = ?config(peers, Config),
@@ -110,7 +110,7 @@ overloaded(Config) ->
     release(A),
     [?assertMatch({returned, {ok, _}, []}, ?PEER:await(Call))
      || Call <- [Held | Waiting]],
-    idle(A),
+    idle(A, B),
     ?assertEqual([<<"1">>, <<"2">>, <<"held">>], names(A)).
 
 %% It waited for its turn until its time was over: that is certain, and it does
@@ -122,7 +122,7 @@ turn_too_late_is_not_executed(Config) ->
     ?assertEqual({returned, {error, {not_executed, {timeout, Node}}}, []},
                  ?PEER:write(B, ?REPO, insert, [item(<<"late">>)])),
     release(A),
-    idle(A),
+    idle(A, B),
     ?assertNot(lists:member(<<"late">>, names(A))).
 
 %% Skipped for a second, then one call tries it again.
@@ -173,11 +173,15 @@ counts(Peer, Running, Queued) ->
       #{running => Running, queued => Queued},
       fun() -> ?PEER:call(Peer, ecto_litefs_admission, counts, [?REPO]) end).
 
-%% Everything is over, and nothing is kept.
-idle(Peer) ->
+%% Everything is over, and nothing is kept when the caller's node has said what
+%% answers it has.
+idle(Peer, Caller) ->
     counts(Peer, 0, 0),
     ecto_litefs_test_wait:until(
-      0, fun() -> ?PEER:call(Peer, ecto_litefs_ledger, bytes, []) end).
+      0, fun() ->
+                 ok = ?PEER:call(Caller, ecto_litefs_acks, flush, []),
+                 ?PEER:call(Peer, ecto_litefs_ledger, bytes, [])
+         end).
 
 item(Name) ->
     ecto_litefs_test_item:changeset(ecto_litefs_test_item:new(),

@@ -25,6 +25,7 @@ init([]) ->
     ok = ecto_litefs_manual:new(),
     ok = ecto_litefs_incarnation:new(),
     ok = ecto_litefs_ledger:new(),
+    ok = ecto_litefs_acks:new(),
     ok = ecto_litefs_tracking:new(),
     ok = ecto_litefs_in_flight:new(),
     ok = ecto_litefs_last_error:new(),

@@ -90,7 +90,8 @@ settled(Outcome) -> Outcome.
 
 once(Node, Request, Deadline, Call) ->
     Left = max(1, Deadline - now_ms()),
-    Request1 = Request#{budget_ms := Left},
+    Request1 = Request#{budget_ms := Left,
+                        acks := ecto_litefs_acks:take(Node)},
     try send(Node, Request1, Left, Call) of
         Answer -> answered(Answer, Node, Request1)
     catch
@@ -134,7 +135,7 @@ run_super(_Node, #{payload := {super, Super, Args}}) ->
     apply(Super, Args).
 
 answered({?MODULE, Answer}, Node, #{id := Id}) ->
-    ok = ecto_litefs_ledger_keeper:ack(Node, Id),
+    ok = ecto_litefs_acks:add(Node, Id),
     ok = ecto_litefs_breaker:answered(Node),
     classify(Answer);
 answered(Result, _Node, _Request) ->

@@ -34,6 +34,8 @@
           context := ecto_litefs_context:t(),
           dynamic_repo => atom(),           % absent: the Repo itself
           kind := ecto_litefs_status:kind(),
+          position := boolean(),            % does the caller want it?
+          acks := [ecto_litefs_ledger:id()], % answers that its node has
           budget_ms := non_neg_integer()}.  % the caller waits no longer
 
 -type why_not() ::
@@ -65,10 +67,13 @@ request(Repo, Action, Payload, OnRefusal) ->
       on_refusal => OnRefusal,
       context => [],
       kind => ecto_litefs_status:kind(Repo),
+      position => true,
+      acks => [],
       budget_ms => 0}.
 
 -spec run(request()) -> answer().
 run(#{protocol := ?PROTOCOL, incarnation := Incarnation} = Request) ->
+    ok = lists:foreach(fun ecto_litefs_ledger:ack/1, maps:get(acks, Request)),
     Deadline = now_ms() + maps:get(budget_ms, Request),
     case ecto_litefs_ledger:incarnation() of
         Incarnation -> checked(Request, Deadline);

@@ -146,9 +146,11 @@ found([]) -> gone.
 %% again.
 -spec ack(id()) -> ok.
 ack(Id) ->
-    case ets:lookup(?TABLE, Id) of
+    try ets:lookup(?TABLE, Id) of
         [{_Id, {done, _Answer, Bytes}, _}] -> free(Id, Bytes);
         _Other -> ok
+    catch
+        error:badarg -> ok % the application was stopped
     end.
 
 free(Id, Bytes) ->

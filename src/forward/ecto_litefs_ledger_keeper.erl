@@ -1,12 +1,10 @@
-%% Takes the callers' word that they have their answers, and sweeps the ledger
-%% and what is in flight.
-%% Nothing is lost with it: the ledger's table is not its own.
+%% Sweeps the ledger and what is in flight, sends the acknowledgements that no call
+%% has taken along, and takes those of other nodes. Nothing is lost with it: the ledger's table is not its own.
 -module(ecto_litefs_ledger_keeper).
 
 -behaviour(gen_server).
 
 -export([start_link/0]).
--export([ack/2]).
 
 -export([init/1]).
 -export([handle_call/3]).
@@ -18,13 +16,6 @@
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
-
-%% From the caller's node, after an answer. It neither connects nor waits: an
-%% answer that stays costs memory for a while, and nothing else.
--spec ack(node(), ecto_litefs_ledger:id()) -> ok.
-ack(Node, Id) ->
-    _ = erlang:send({?MODULE, Node}, {ack, Id}, [noconnect, nosuspend]),
-    ok.
 
 -spec init([]) -> {ok, no_state}.
 init([]) ->
@@ -41,12 +32,13 @@ handle_cast(_Unknown, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), no_state) -> {noreply, no_state}.
-handle_info({ack, Id}, State) ->
-    ok = ecto_litefs_ledger:ack(Id),
+handle_info({ack, Ids}, State) ->
+    ok = lists:foreach(fun ecto_litefs_ledger:ack/1, Ids),
     {noreply, State};
 handle_info(sweep, State) ->
     ok = ecto_litefs_ledger:sweep(erlang:monotonic_time(millisecond)),
     ok = ecto_litefs_in_flight:sweep(),
+    ok = ecto_litefs_acks:flush(),
     next_sweep(),
     {noreply, State};
 handle_info(_Unknown, State) ->

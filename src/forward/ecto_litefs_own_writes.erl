@@ -3,6 +3,7 @@
 -module(ecto_litefs_own_writes).
 
 -export([wait_ms/2]).
+-export([wants_position/2]).
 -export([done/3]).
 -export([collect/2]).
 
@@ -39,6 +40,11 @@ invalid(Option, Expected, Given) ->
                          [Option, Expected, Given]),
     error(#{'__struct__' => 'Elixir.ArgumentError', '__exception__' => true,
             message => unicode:characters_to_binary(Text)}).
+
+%% It costs the primary a system call.
+-spec wants_position(module(), wait_ms()) -> boolean().
+wants_position(Repo, none) -> get(?KEY(Repo)) =/= undefined;
+wants_position(_Repo, _Ms) -> true.
 
 %% The write has been done at this position.
 -spec done(module(), ecto_litefs_committed:position(), wait_ms()) -> ok.

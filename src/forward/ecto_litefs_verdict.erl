@@ -34,7 +34,7 @@ committed(Outcome, #{kind := Kind} = Request, Deadline) ->
 
 %% A caller who means another database than the Repo's own knows no position of
 %% it.
-look(#{kind := litefs, repo := Repo} = Request, Deadline)
+look(#{kind := litefs, position := true, repo := Repo} = Request, Deadline)
   when not is_map_key(dynamic_repo, Request) ->
     Before = ecto_litefs_committed:term_first(Repo, left(Deadline)),
     ecto_litefs_committed:look(Repo, Before, left(Deadline));

@@ -77,12 +77,14 @@ portable(#{payload := Payload} = Request, Config, Options) ->
         {error, NotPortable} -> refuse({not_executed, NotPortable})
     end.
 
-forward(#{payload := Payload} = Request, Config, Options) ->
+forward(#{payload := Payload, repo := Repo} = Request, Config, Options) ->
     Context = ecto_litefs_context:collect(maps:get(propagate, Config)),
     Call = maps:get(call, Options, fun ecto_litefs_attempt:call/3),
     AwaitMs = ecto_litefs_own_writes:wait_ms(Payload, Config),
-    Outcome = ecto_litefs_forward:run(Request#{context := Context},
-                                      call_ms(Payload, Config), Call),
+    Position = ecto_litefs_own_writes:wants_position(Repo, AwaitMs),
+    Outcome = ecto_litefs_forward:run(
+                Request#{context := Context, position := Position},
+                call_ms(Payload, Config), Call),
     outcome(Outcome, Request, AwaitMs).
 
 %% A call that was given a longer time than others is waited for.
