@@ -23,21 +23,19 @@
 
 -type question() :: here | {await, ecto_litefs_position:t()}.
 
--type waiter() ::
-        {gen_server:from(), ecto_litefs_position:t(), Deadline :: reference()}.
-
 -record(state,
         {repo :: module(),
          handle = none :: none | ecto_litefs_nif:handle(), % subscribed to
          db = <<>> :: binary(),
          era = {none, 0} :: ecto_litefs_local_term:era(),
          watched = false :: boolean(),
-         waiters = ecto_litefs_waiters:new() :: ecto_litefs_waiters:t(waiter()),
+         waiters = ecto_litefs_waiters:new() :: ecto_litefs_waiters:t(),
          look = none :: none | reference(),  % finds out the local term
          tick = none :: none | reference()}).
 
 -define(TICK_MS, 50).
 -define(MARGIN_MS, 1_000).
+-define(FRESH_MS, 2_000).    % LiteFS's reconnect-delay, 1 s, and some more
 
 -spec child_spec(ecto_litefs_config:t()) -> supervisor:child_spec().
 child_spec(Config) ->
@@ -80,8 +78,9 @@ handle_call(waiters, _From, #state{waiters = Waiters} = State) ->
     {reply, ecto_litefs_waiters:size(Waiters), State};
 handle_call({here, Deadline}, From, State) ->
     {noreply, here(From, Deadline, connect(State))};
-handle_call({await, Wanted, Deadline}, From, State) ->
-    {noreply, evaluate(add(From, Wanted, Deadline, State))}.
+handle_call({await, Wanted, Deadline}, From, #state{waiters = Waiters} = State) ->
+    Added = ecto_litefs_waiters:add(From, Wanted, Deadline, Waiters),
+    {noreply, evaluate(State#state{waiters = Added})}.
 
 -spec handle_cast(term(), #state{}) -> {stop, term(), #state{}}.
 handle_cast(Request, State) ->
@@ -93,49 +92,17 @@ handle_info({timeout, Tick, tick}, #state{tick = Tick} = State) ->
 handle_info({timeout, _Old, tick}, State) ->
     {noreply, State};
 handle_info({timeout, _Timer, {deadline, Key}}, State) ->
-    {noreply, idle(expire(Key, State))};
+    {noreply, left(ecto_litefs_waiters:expire(Key, State#state.waiters), State)};
 handle_info({'DOWN', Look, process, _Pid, Result},
             #state{look = Look} = State) ->
     {noreply, found(Result, State#state{look = none})};
 handle_info({'DOWN', Key, process, _Pid, _Reason}, State) ->
-    {noreply, idle(gone(Key, State))};
+    {noreply, left(ecto_litefs_waiters:gone(Key, State#state.waiters), State)};
 handle_info({ecto_litefs_position, _Handle}, State) ->
     {noreply, evaluate(State)};
 handle_info(Unexpected, #state{repo = Repo} = State) ->
     ok = ecto_litefs_report:unexpected(Repo, Unexpected),
     {noreply, State}.
-
-%% -- who waits ---------------------------------------------------------------
-
-%% Monitored, so that the end of a waiter ends its waiting.
-add({Pid, _Tag} = From, {_Term, TxId, _} = Wanted, Deadline, State) ->
-    Key = monitor(process, Pid),
-    Timer = erlang:start_timer(Deadline, self(), {deadline, Key},
-                               [{abs, true}]),
-    add(Key, TxId, {From, Wanted, Timer}, State#state.waiters, State).
-
-add(Key, TxId, Waiter, Waiters, State) ->
-    Added = ecto_litefs_waiters:add(Key, TxId, Waiter, Waiters),
-    State#state{waiters = Added}.
-
-answer({Key, {From, _Wanted, Timer}}, Outcome) ->
-    true = demonitor(Key, [flush]),
-    _ = erlang:cancel_timer(Timer),
-    gen_server:reply(From, Outcome).
-
-expire(Key, State) ->
-    remove(Key, fun(Waiter) -> answer({Key, Waiter}, {error, timeout}) end,
-           State).
-
-gone(Key, State) ->
-    remove(Key, fun({_From, _Wanted, Timer}) -> erlang:cancel_timer(Timer) end,
-           State).
-
-remove(Key, Then, #state{waiters = Waiters} = State) ->
-    case ecto_litefs_waiters:remove(Key, Waiters) of
-        {Waiter, Rest} -> _ = Then(Waiter), State#state{waiters = Rest};
-        none -> State % it was answered a moment before
-    end.
 
 %% -- what is known -----------------------------------------------------------
 
@@ -196,49 +163,34 @@ due(unknown, State) ->
 due(Position, #state{repo = Repo, handle = Handle} = State) ->
     #state{era = {Era, _Since}} = State,
     case ecto_litefs_known_term:get(Repo) of
-        {{Handle, Era}, Term} -> decide(Position, {known, Term}, State);
-        _OfBefore -> look(decide(Position, unknown, State))
+        {{Handle, Era}, Term} -> decide(Position, known(Term, State), State);
+        _OfBefore -> look(Position, decide(Position, unknown, State))
     end.
 
-%% Those who are not answered stay.
-decide({TxId, _} = Position, Term, #state{waiters = Waiters} = State) ->
-    {Due, Others} = ecto_litefs_waiters:take_due(TxId, Waiters),
-    lists:foldl(fun(Waiter, Acc) -> decide_one(Waiter, Position, Term, Acc) end,
-                State#state{waiters = Others}, Due).
+decide(Position, Known, #state{waiters = Waiters} = State) ->
+    left(ecto_litefs_waiters:decide(Position, Known, Waiters), State).
 
-decide_one({Key, {_From, Wanted, _} = Waiter} = Due, Position, Term, State) ->
-    case outcome(Position, Term, Wanted) of
-        wait ->
-            {_Term, TxId, _Checksum} = Wanted,
-            add(Key, TxId, Waiter, State#state.waiters, State);
-        Outcome ->
-            answer(Due, Outcome),
-            State
+%% Right after a promotion somebody may wait here for the new primary's position,
+%% on a copy that is ahead of it in the history that is lost.
+known(Term, #state{era = {_Era, Since}}) ->
+    case now_ms() - Since < ?FRESH_MS of
+        true -> {fresh, Term};
+        false -> {known, Term}
     end.
 
-%% The same number and checksum are the same content, in whatever term.
-outcome({TxId, Checksum}, _Term, {_, TxId, Checksum}) -> ok;
-outcome(_Position, unknown, _Wanted) -> wait;
-outcome(_Position, {known, none}, _Wanted) -> {error, other_term};
-outcome({TxId, Checksum}, {known, Term}, Wanted) ->
-    case ecto_litefs_position:compare({Term, TxId, Checksum}, Wanted) of
-        reached -> ok;
-        before -> wait;
-        forked -> {error, other_term}
-    end.
+%% These are those who wait still.
+left(Waiters, State) ->
+    idle(State#state{waiters = Waiters}).
 
 %% -- the local term ----------------------------------------------------------
 
 %% Only for somebody whose transaction has come.
-look(#state{look = none, waiters = Waiters, handle = Handle, db = Db} = State) ->
-    {Position, _Era} = ecto_litefs_nif:position(Handle, Db),
-    case {Position, ecto_litefs_waiters:first(Waiters)} of
-        {{TxId, _}, First} when is_integer(First), First =< TxId ->
-            State#state{look = start_look(State)};
-        _NobodyIsDue ->
-            State
+look({TxId, _Checksum}, #state{look = none, waiters = Waiters} = State) ->
+    case ecto_litefs_waiters:is_due(TxId, Waiters) of
+        true -> State#state{look = start_look(State)};
+        false -> State
     end;
-look(State) ->
+look(_Position, State) ->
     State.
 
 start_look(#state{repo = Repo, handle = Handle, db = Db, era = Era}) ->
@@ -253,18 +205,16 @@ found({found, Handle, {in_era, Era, Term}},
     ok = ecto_litefs_known_term:put(Repo, {Handle, Era}, Term),
     evaluate(State);
 found({found, _Handle, {at, Position, Term}}, State) ->
-    idle(decide(Position, {known, Term}, State));
+    decide(Position, known(Term, State), State);
 found({found, _Handle, {failed, _Reason}}, State) ->
-    idle(give_up(State));
+    give_up(State);
 found(_UnsettledOrKilled, State) ->
     State. % the next tick tries again
 
 give_up(#state{handle = Handle, db = Db, waiters = Waiters} = State) ->
     case ecto_litefs_nif:position(Handle, Db) of
         {{TxId, _}, _Era} ->
-            {Due, Others} = ecto_litefs_waiters:take_due(TxId, Waiters),
-            _ = [answer(Waiter, {error, unavailable}) || Waiter <- Due],
-            State#state{waiters = Others};
+            left(ecto_litefs_waiters:give_up(TxId, Waiters), State);
         {unknown, _Era} ->
             State
     end.
