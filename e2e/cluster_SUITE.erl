@@ -82,12 +82,17 @@ end_per_testcase(_Case, Config) ->
     ok = e2e_suite:stop(Config),
     e2e_suite:print_logs_of_failure(Config).
 
-%% LiteFS's own default; the other cases use 100 ms.
+%% LiteFS's own default; the other cases use 100 ms. Where the time to the write
+%% itself is measured nobody waits for this node's LiteFS, which connects to the
+%% new primary so much later.
 options(primary_stopped_cleanly_write_waits_and_succeeds) ->
-    #{litefs => #{reconnect_delay => "1s"}};
+    #{litefs => #{reconnect_delay => "1s"},
+      supervisor => [{await, false}]};
 %% Consul may take twice its TTL of 10 s.
 options(primary_killed_write_waits_and_succeeds) ->
-    #{supervisor => [{primary_wait, 40000}]};
+    #{supervisor => [{primary_wait, 40000}, {await, false}]};
+options(promoted_replica_takes_the_writes) ->
+    #{supervisor => [{await, false}]};
 options(frozen_litefs_write_ends_at_its_deadline) ->
     #{supervisor => [{primary_wait, 2000}, {erpc_timeout, 1000}]};
 options(frozen_beam_primary_is_replaced) ->

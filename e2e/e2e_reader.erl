@@ -2,6 +2,7 @@
 %% called on the peer.
 -module(e2e_reader).
 
+-export([add_repo/2]).
 -export([insert_and_read/3]).
 -export([insert_read/3]).
 -export([insert_with_position/2]).
@@ -17,14 +18,22 @@
 
 -define(API, 'Elixir.EctoLiteFS').
 
+%% One more Repo on the same database.
+-spec add_repo(module(), file:filename()) -> ok.
+add_repo(Repo, Database) ->
+    ok = application:set_env(ecto_litefs, Repo, [{database, Database}]),
+    {ok, _Pid} = ecto_litefs_test_repo:start(Repo, #{database => Database,
+                                                     busy_timeout => 2000}),
+    e2e_node:add_supervisors([Repo]).
+
 %% So many rows, one after the other, by this Repo's insert with these options:
 %% how many were seen in which way, and the names of those that were missed.
 -spec insert_and_read(module(), pos_integer(), [{atom(), term()}]) ->
           #{seen() => pos_integer(), missed_rows => [binary()]}.
 insert_and_read(Repo, Count, Options) ->
-    Self = integer_to_binary(erlang:unique_integer([positive])),
+    Self = erlang:unique_integer([positive]),
     lists:foldl(fun(N, Seen) ->
-        Name = <<"own ", Self/binary, " ", (integer_to_binary(N))/binary>>,
+        Name = iolist_to_binary(io_lib:format("~s ~b ~b", [node(), Self, N])),
         count(insert_read(Repo, Name, Options), Name, Seen)
     end, #{}, lists:seq(1, Count)).
 

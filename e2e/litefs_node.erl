@@ -48,6 +48,8 @@
                 last_exit = none :: exit_status() | none,
                 waiting = [] :: [gen_server:from()]}).
 
+-define(PORTS, 12000). % from 20000 on
+
 %% The environment variable LITEFS names the binary that is run.
 -spec available() -> {ok, file:filename()} | {error, string()}.
 available() ->
@@ -262,10 +264,25 @@ free_ports(Count) ->
     end.
 
 %% Below the range that the kernel gives to outgoing connections, or a
-%% restarted LiteFS could find its port taken by one.
+%% restarted LiteFS could find its port taken by one; and never the same one
+%% twice, because nobody listens on it yet.
 free_port() ->
-    Port = 20000 + rand:uniform(12000),
+    Port = 20000 + (first_port() + atomics:add_get(port_counter(), 1, 1))
+        rem ?PORTS,
     case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
         {ok, Socket} -> ok = gen_tcp:close(Socket), Port;
         {error, eaddrinuse} -> free_port()
+    end.
+
+first_port() ->
+    erlang:phash2({node(), os:getpid()}, ?PORTS).
+
+%% Of this VM.
+port_counter() ->
+    case persistent_term:get(?MODULE, none) of
+        none ->
+            persistent_term:put(?MODULE, atomics:new(1, [])),
+            port_counter();
+        Counter ->
+            Counter
     end.

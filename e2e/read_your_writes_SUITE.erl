@@ -24,12 +24,14 @@
 -export([nobody_waits_who_does_not_want_to/1]).
 -export([the_port_is_killed_meanwhile/1]).
 -export([without_tracking/1]).
+-export([two_repos_on_one_database/1]).
 -export([two_histories/1]).
 -export([the_primary_is_killed_during_200_waits/1]).
 -export([litefs_is_restarted/1]).
 -export([promoted_while_it_waits/1]).
 
 -define(REPO, 'Elixir.FullRepo').
+-define(OTHER, 'Elixir.TestRepo').
 -define(API, 'Elixir.EctoLiteFS').
 -define(MULTI, 'Elixir.Ecto.Multi').
 
@@ -51,6 +53,7 @@ on_their_own() ->
     [own_writes_are_here,
      own_writes_are_here_without_a_stream,
      without_tracking,
+     two_repos_on_one_database,
      two_histories,
      the_primary_is_killed_during_200_waits,
      litefs_is_restarted,
@@ -229,6 +232,31 @@ without_tracking(Config) ->
                           "WHERE name LIKE '%litefs%'"]),
     ?assertEqual([], Tables).
 
+%% They have one row, and so one term, however many promotions there are.
+two_repos_on_one_database(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    [ok = e2e_cluster:call(Cluster, Name, e2e_reader,
+                           {add_repo, [?OTHER,
+                                       e2e_cluster:database(Cluster, Name)]})
+     || Name <- [a, b, c]],
+    [begin
+         ok = litefs_cluster:hand_over(e2e_cluster:litefs(Cluster), New),
+         ok = e2e_cluster:await_roles(Cluster, [{New, primary},
+                                                {Other, replica}]),
+         [?assertEqual(#{read => 20},
+                       e2e_cluster:call(Cluster, Other, e2e_reader,
+                                        {insert_and_read, [Repo, 20, []]},
+                                        60_000))
+          || _ <- [1, 2], Repo <- [?REPO, ?OTHER]],
+         [Term, Term] = [e2e_cluster:call(Cluster, New, ecto_litefs_tracking,
+                                          {await_term, [Repo, 5_000]})
+                         || Repo <- [?REPO, ?OTHER]],
+         {ok, #{term := Row}} = e2e_cluster:call(Cluster, New,
+                                                 ecto_litefs_tracking,
+                                                 {read, [?REPO, 5_000]}),
+         ?assertEqual({ok, Row}, Term)
+     end || {New, Other} <- [{b, a}, {c, b}, {a, c}]].
+
 %%% Two histories
 
 %% What A has written last is lost: B goes on without it, in transactions of the
@@ -239,14 +267,16 @@ two_histories(Config) ->
     {{ok, _}, _} = with_position(Cluster, a, <<"lost 1">>),
     {{ok, _}, PositionA} = with_position(Cluster, a, <<"lost 2">>),
     _ = litefs_node:stop(e2e_cluster:litefs(Cluster, a)),
-    ok = litefs_node:start(e2e_cluster:litefs(Cluster, b)),
+    _ = [ok = e2e_cluster:await_role(Cluster, Name, unknown)
+         || Name <- [a, b, c]],
+    ok = start_litefs(Cluster, b),
     ok = e2e_cluster:await_role(Cluster, b, primary),
     PositionB = write_up_to(txid(PositionA), Cluster, b),
     ?assertEqual(txid(PositionA), txid(PositionB)),
     ?assertNotEqual(PositionA, PositionB),
     ?assertEqual(ok, await(Cluster, b, PositionB, 5_000)),
     ?assertEqual({error, other_term}, await(Cluster, b, PositionA, 5_000)),
-    ok = litefs_node:start(e2e_cluster:litefs(Cluster, a)),
+    ok = start_litefs(Cluster, a),
     ?assertEqual(ok, await(Cluster, a, PositionB, 20_000)),
     ?assertEqual({error, other_term}, await(Cluster, a, PositionA, 20_000)),
     {{ok, _}, Later} = with_position(Cluster, b, <<"later">>),
@@ -291,20 +321,23 @@ the_primary_is_killed_during_200_waits(Config) ->
     ?assertEqual(0, e2e_cluster:call(Cluster, b, ecto_litefs_await,
                                      {waiters, [?REPO]})).
 
-%% Under the application: that of the replica, then that of the primary.
+%% Under the application: that of the replica, then that of the primary. Nobody
+%% reads before the pool has new handles: SQLite maps its shared memory from
+%% LiteFS, and to touch that of a dead one ends the VM with SIGBUS.
 litefs_is_restarted(Config) ->
     Cluster = e2e_suite:cluster(Config),
     read_all(Cluster, b, 20),
     [begin
-         LiteFS = e2e_cluster:litefs(Cluster, b),
-         _ = litefs_node:End(LiteFS),
-         ok = litefs_node:start(LiteFS),
+         _ = litefs_node:End(e2e_cluster:litefs(Cluster, b)),
+         ok = e2e_cluster:await_role(Cluster, b, unknown),
+         ok = start_litefs(Cluster, b),
          ok = e2e_cluster:await_role(Cluster, b, replica),
          read_all(Cluster, b, 20)
      end || End <- [stop, kill, stop, kill]],
     _ = litefs_node:kill(e2e_cluster:litefs(Cluster, a)),
+    ok = e2e_cluster:await_role(Cluster, a, unknown),
     New = litefs_cluster:await_primary(e2e_cluster:litefs(Cluster), [b, c]),
-    ok = litefs_node:start(e2e_cluster:litefs(Cluster, a)),
+    ok = start_litefs(Cluster, a),
     [ok, ok] = [e2e_cluster:await_role(Cluster, Name, replica)
                 || Name <- [a, b, c] -- [New]],
     [read_all(Cluster, Name, 20) || Name <- [a, b, c] -- [New]].
@@ -332,6 +365,17 @@ promoted_while_it_waits(Config) ->
     ?assertEqual({error, other_term}, await(Cluster, a, Position, 10_000)).
 
 %%% Helpers
+
+%% As a machine does: again and again. While anything of the application is open
+%% on the dead mount LiteFS may refuse.
+start_litefs(Cluster, Name) ->
+    true = e2e_wait:until("LiteFS has started", 20_000, fun() ->
+        case litefs_node:start(e2e_cluster:litefs(Cluster, Name)) of
+            ok -> true;
+            {error, Reason} -> Reason
+        end
+    end),
+    ok.
 
 with_position(Cluster, Name, Row) ->
     e2e_cluster:call(Cluster, Name, e2e_reader,

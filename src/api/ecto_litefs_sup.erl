@@ -27,6 +27,7 @@ init([]) ->
     ok = ecto_litefs_ledger:new(),
     ok = ecto_litefs_acks:new(),
     ok = ecto_litefs_tracking:new(),
+    ok = ecto_litefs_tracking_lock:new(),
     ok = ecto_litefs_in_flight:new(),
     ok = ecto_litefs_last_error:new(),
     ok = ecto_litefs_tracked:new(),

@@ -92,6 +92,7 @@ event(Message, #claim{job = Job} = Claim) ->
 stop(#claim{repo = Repo} = Claim) ->
     _ = idle(Claim),
     ok = ecto_litefs_tracking_table:doubt(Repo),
+    ok = ecto_litefs_tracking_table:release(Repo),
     ecto_litefs_port:mode(Repo, query_only).
 
 %% Nobody need wait for the row.
@@ -165,28 +166,51 @@ version() ->
 %% -- beside ------------------------------------------------------------------
 
 put(Repo, Row, Used) ->
+    ecto_litefs_tracking_lock:with(file(Repo), fun() ->
+        held(Repo, read(Repo, Row, Used))
+    end).
+
+held(Repo, {ok, Term} = Done) ->
+    ok = ecto_litefs_tracking_table:hold(Repo, Term),
+    Done;
+held(_Repo, {error, _Reason} = Error) ->
+    Error.
+
+%% Which row it is.
+file(Repo) ->
+    {_Access, #{primary_file := File}} = ecto_litefs_instance:lookup(Repo),
+    {filename:dirname(File), ecto_litefs_tracking_table:database(Repo)}.
+
+read(Repo, Row, Used) ->
     case ecto_litefs_port:read_row(Repo, ?PORT_MS) of
         {ok, Found} -> put(relation(Found, Row), Repo, Row, Used);
         {error, {bad_row, _, _}} -> put(other, Repo, Row, Used);
         {error, _Reason} = Error -> Error
     end.
 
-put(same, _Repo, #{term := Term}, _Used) ->
+put({same, Term}, _Repo, _Row, _Used) ->
     {ok, Term};
 put(other, Repo, Row, true) ->
     write(Repo, Row#{term := rand:uniform(?TERM_MAX)});
-put(_RenamedOrNew, Repo, Row, _Used) ->
+put({renamed, Row}, Repo, _Row, _Used) ->
+    write(Repo, Row);
+put(other, Repo, Row, false) ->
     write(Repo, Row).
 
+%% Another Repo of this VM on the same database has written it: theirs is one
+%% primaryship, and has one term.
 relation(#{node := Node, term := Term} = Found,
-         #{node := Node, term := Term} = Row) ->
-    case {Found, Row} of
-        {_, #{hostname := undefined}} -> same;
-        {#{hostname := Hostname}, #{hostname := Hostname}} -> same;
-        _ -> renamed
+         #{node := Node, term := Own} = Row) when is_integer(Term) ->
+    case Term =:= Own orelse ecto_litefs_tracking_table:is_held(Term) of
+        true -> named(Found, Row#{term := Term});
+        false -> other
     end;
 relation(_AnotherOrNone, _Row) ->
     other.
+
+named(_Found, #{hostname := undefined, term := Term}) -> {same, Term};
+named(#{hostname := Host}, #{hostname := Host, term := Term}) -> {same, Term};
+named(_Found, Row) -> {renamed, Row}.
 
 write(Repo, #{term := Term} = Row) ->
     case ecto_litefs_port:write_row(Repo, Row, ?PORT_MS) of

@@ -11,6 +11,9 @@
 -export([doubt/1]).
 -export([committed/1]).
 -export([term_of/2]).
+-export([hold/2]).
+-export([release/1]).
+-export([is_held/1]).
 -export([put_database/2]).
 -export([database/1]).
 -export([see/2]).
@@ -52,6 +55,25 @@ term_of(Repo, Id) ->
     case find({term, Repo}) of
         [{_Key, Id, Term, _Committed}] -> {ok, Term};
         _NoneOrAnother -> none
+    end.
+
+%% The row has this term, by this Repo's doing or with its consent, as long as
+%% this node is primary.
+-spec hold(module(), Term :: pos_integer()) -> ok.
+hold(Repo, Term) ->
+    store({{held, Repo}, Term}).
+
+-spec release(module()) -> ok.
+release(Repo) ->
+    store({{held, Repo}, none}).
+
+%% By any Repo of this VM.
+-spec is_held(Term :: pos_integer()) -> boolean().
+is_held(Term) ->
+    try ets:match(?TABLE, {{held, '$1'}, Term}) of
+        Repos -> Repos =/= []
+    catch
+        error:badarg -> false
     end.
 
 -spec put_database(module(), binary() | none) -> ok.

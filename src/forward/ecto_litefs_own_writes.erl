@@ -15,6 +15,7 @@
 -define(KEY(Repo), {?MODULE, Repo}).
 
 -define(MILLISECONDS_MAX, 4294967295).
+-define(QUIET_MS, 60_000).
 
 %% The options `await` and `await_timeout` of the call, else those of the Repo.
 -spec wait_ms(ecto_litefs_payload:t(), ecto_litefs_config:t()) -> wait_ms().
@@ -66,8 +67,19 @@ done(Repo, Position, Ms) ->
     end.
 
 missed(Repo, Why, Ms) ->
-    ok = ecto_litefs_last_error:put(Repo, {await, Why}),
-    ecto_litefs_report:missed(Repo, Why, Ms).
+    case is_news(Why, ecto_litefs_last_error:get(Repo)) of
+        true ->
+            ok = ecto_litefs_last_error:put(Repo, {await, Why}),
+            ecto_litefs_report:missed(Repo, Why, Ms);
+        false ->
+            ok
+    end.
+
+%% What is unavailable stays so, and would be a line for each write.
+is_news(unavailable, {AtMs, {await, unavailable}}) ->
+    erlang:system_time(millisecond) - AtMs > ?QUIET_MS;
+is_news(_Why, _Before) ->
+    true.
 
 %% The position of the last write that Fun's process has forwarded, none where it
 %% has forwarded none.

@@ -41,6 +41,42 @@ defmodule RealEcto.LiteFSTest do
     Enum.each(ports, &LiteFS.stop/1)
   end
 
+  test "what a replica has written is there when the call returns", c do
+    replica = LiteFS.new("replica", c.dir, c.primary)
+    ports = Enum.map([c.primary, replica], &LiteFS.start/1)
+    one = start(:primary, c.dir, c.primary, :required)
+    await_role(one, :primary, FullRepo)
+    Cluster.migrate(one, Repo)
+    two = start(:replica, c.dir, replica, :required)
+    Cluster.connect(two, one)
+    await_role(two, :replica, FullRepo)
+
+    for n <- 1..50 do
+      changeset = Item.changeset(%{name: "own #{n}"})
+      %Item{id: id} = on(two, FullRepo, :insert!, [changeset])
+      assert %Item{} = on(two, FullRepo, :get, [Item, id])
+      rows = [%{name: "all #{n}"}]
+      assert {1, nil} = on(two, FullRepo, :insert_all, [Item, rows])
+      assert on(two, FullRepo, :aggregate, [Item, :count]) == 2 * n
+    end
+
+    # from the primary to the replica, as a cookie takes it
+    {%Item{id: id}, %EctoLiteFS.Position{} = position} =
+      on(one, On, :with_position, [FullRepo, "local"])
+
+    text = EctoLiteFS.Position.to_string(position)
+    assert {:ok, ^position} = EctoLiteFS.Position.from_string(text)
+    assert on(two, EctoLiteFS, :await, [FullRepo, position, 5_000]) == :ok
+    assert %Item{name: "local"} = on(two, FullRepo, :get, [Item, id])
+
+    assert {:ok, %{role: :replica, degraded: false, position: %{txid: txid}}} =
+             on(two, EctoLiteFS, :status, [FullRepo])
+
+    assert txid >= position.txid
+    for member <- [two, one], do: Cluster.stop(member)
+    Enum.each(ports, &LiteFS.stop/1)
+  end
+
   test "a Repo that was opened before the mount writes nothing under it", c do
     one = start(:primary, c.dir, c.primary, :auto)
     Cluster.migrate(one, Repo)

@@ -13,6 +13,10 @@ defmodule RealEcto.On do
     exception -> {:raised, exception, __STACKTRACE__}
   end
 
+  def with_position(repo, name) do
+    EctoLiteFS.with_position(repo, fn -> repo.insert!(%Item{name: name}) end)
+  end
+
   def changeset(params), do: Item.changeset(params)
 
   @doc "Inserts twice in a transaction, as somebody does who never saw LiteFS."
