@@ -91,11 +91,13 @@ collect(Repo, Fun) ->
         Result = Fun(),
         {Result, get(?KEY(Repo))}
     after
-        restore(?KEY(Repo), Before)
+        restore(?KEY(Repo), Before, get(?KEY(Repo)))
     end.
 
-restore(Key, undefined) -> erase(Key);
-restore(Key, Before) -> put(Key, Before).
+%% What an inner fun has written its outer one has, too.
+restore(Key, undefined, _Last) -> erase(Key);
+restore(Key, Before, none) -> put(Key, Before);
+restore(Key, _Before, Last) -> put(Key, Last).
 
 note(Repo, Position) ->
     case get(?KEY(Repo)) of
