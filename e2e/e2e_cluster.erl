@@ -21,6 +21,7 @@
 -export([restart_supervisor/3]).
 -export([connect/1]).
 -export([stop_beam/3]).
+-export([restart_beam/2]).
 -export([open_files/2]).
 -export([insert/3]).
 -export([rows/2]).
@@ -101,7 +102,7 @@ first_role(_Other) -> replica.
 
 -spec destroy(cluster()) -> ok.
 destroy(#{litefs := LiteFS, peers := Peers}) ->
-    Running = maps:values(Peers),
+    Running = [e2e_peer:current(Peer) || Peer <- maps:values(Peers)],
     _ = [ok = e2e_peer:kill(Peer) || Peer <- Running],
     ok = litefs_cluster:destroy(LiteFS),
     _ = [ok = e2e_peer:await_end(Peer) || Peer <- Running],
@@ -139,7 +140,7 @@ call(Cluster, Name, Module, {Function, Args}, Timeout) ->
     e2e_peer:call(peer(Cluster, Name), Module, Function, Args, Timeout).
 
 peer(#{peers := Peers}, Name) ->
-    maps:get(Name, Peers).
+    e2e_peer:current(maps:get(Name, Peers)).
 
 %% A function of the Repo, on that peer: what it answers, or what it raises.
 -spec repo(cluster(), name(), atom(), [term()]) ->
@@ -276,6 +277,13 @@ stop_beam(Cluster, Name, TimeoutMs) ->
         not filelib:is_dir("/proc/" ++ OsPid)
     end),
     ok.
+
+%% The VM is killed and begins anew, with its Repo, under a LiteFS that goes on.
+-spec restart_beam(cluster(), name()) -> ok.
+restart_beam(Cluster, Name) ->
+    ok = e2e_peer:restart(peer(Cluster, Name)),
+    ok = start_repo(Cluster, Name),
+    connect(Cluster).
 
 %% Cuts the distribution between this peer and the others, both ways.
 -spec isolate(cluster(), name()) -> ok.

@@ -8,6 +8,8 @@
 -behaviour(gen_server).
 
 -export([start/3]).
+-export([current/1]).
+-export([restart/1]).
 -export([call/5]).
 -export([erlang_node/1]).
 -export([os_pid/1]).
@@ -32,8 +34,19 @@
 start(Name, Host, Args) ->
     {ok, Server} = gen_server:start(?MODULE, {Name, Host, Args},
                                     [{timeout, 30000}]),
-    Peer = gen_server:call(Server, peer),
-    Peer#peer{server = Server}.
+    gen_server:call(Server, peer).
+
+%% After a restart it is another VM.
+-spec current(peer()) -> peer().
+current(#peer{server = Server}) ->
+    gen_server:call(Server, peer, 30000).
+
+%% SIGKILL, and a new VM of the same name, on which nothing runs.
+-spec restart(peer()) -> ok.
+restart(#peer{server = Server} = Peer) ->
+    ok = gen_server:call(Server, kill),
+    ok = await_end(Peer),
+    gen_server:call(Server, start, 30000).
 
 %% On the peer, in a process of its own.
 -spec call(peer(), module(), atom(), [term()], timeout()) -> term().
@@ -86,8 +99,13 @@ ended(Dir) ->
 
 %%% The server owns the shell; the shell's input ends with the server.
 
--spec init({string(), string(), [string()]}) -> {ok, {peer(), port()}}.
-init({Name, Host, Args}) ->
+-type server() :: {peer(), Reaper :: port(), Args :: tuple()}.
+
+-spec init({string(), string(), [string()]}) -> {ok, server()}.
+init(Args) ->
+    {ok, boot(Args)}.
+
+boot({Name, Host, Args} = Given) ->
     {ok, Control, Node} =
         peer:start(#{name => Name, host => Host, longnames => true,
                      connection => {{127, 0, 0, 1}, 0}, args => Args,
@@ -96,18 +114,23 @@ init({Name, Host, Args}) ->
     Reaper = open_port({spawn_executable, "/bin/sh"},
                        [{args, ["-c", "read _; kill -KILL $1 2>&-", "reaper",
                                 OsPid]}]),
-    {ok, {#peer{server = self(), control = Control, node = Node,
-                os_pid = OsPid}, Reaper}}.
+    {#peer{server = self(), control = Control, node = Node, os_pid = OsPid},
+     Reaper, Given}.
 
--spec handle_call(peer, gen_server:from(), {peer(), port()}) ->
-          {reply, peer(), {peer(), port()}}.
-handle_call(peer, _From, State = {Peer, _Reaper}) ->
-    {reply, Peer, State}.
+-spec handle_call(peer | kill | start, gen_server:from(), server()) ->
+          {reply, peer() | ok, server()}.
+handle_call(peer, _From, State = {Peer, _Reaper, _Args}) ->
+    {reply, Peer, State};
+handle_call(kill, _From, State = {_Peer, Reaper, _Args}) ->
+    true = port_close(Reaper),
+    {reply, ok, State};
+handle_call(start, _From, {_Peer, _Reaper, Args}) ->
+    {reply, ok, boot(Args)}.
 
--spec handle_cast(none(), {peer(), port()}) -> no_return().
+-spec handle_cast(none(), server()) -> no_return().
 handle_cast(Message, _State) ->
     error({unexpected_cast, Message}).
 
--spec handle_info(none(), {peer(), port()}) -> no_return().
+-spec handle_info(none(), server()) -> no_return().
 handle_info(Message, _State) ->
     error({unexpected_message, Message}).

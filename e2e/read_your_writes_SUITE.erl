@@ -29,6 +29,7 @@
 -export([the_primary_is_killed_during_200_waits/1]).
 -export([litefs_is_restarted/1]).
 -export([promoted_while_it_waits/1]).
+-export([application_of_the_primary_is_restarted/1]).
 
 -define(REPO, 'Elixir.FullRepo').
 -define(OTHER, 'Elixir.TestRepo').
@@ -57,7 +58,8 @@ on_their_own() ->
      two_histories,
      the_primary_is_killed_during_200_waits,
      litefs_is_restarted,
-     promoted_while_it_waits].
+     promoted_while_it_waits,
+     application_of_the_primary_is_restarted].
 
 suite() ->
     [{timetrap, {seconds, 600}}].
@@ -363,6 +365,23 @@ promoted_while_it_waits(Config) ->
     {{ok, _}, New} = with_position(Cluster, b, <<"second">>),
     ?assertEqual(ok, await(Cluster, a, New, 10_000)),
     ?assertEqual({error, other_term}, await(Cluster, a, Position, 10_000)).
+
+%% Its LiteFS goes on and says nothing, but the term is another one.
+application_of_the_primary_is_restarted(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    {{ok, _}, Former} = with_position(Cluster, a, <<"former">>),
+    read_all(Cluster, b, 20),
+    ok = e2e_cluster:restart_beam(Cluster, a),
+    ok = e2e_cluster:await_role(Cluster, a, primary),
+    Stop = stop_file(Config),
+    Other = write_on_primary(Cluster, Stop),
+    read_all(Cluster, b, 100),
+    ok = file:write_file(Stop, <<>>),
+    _ = e2e_cluster:await(Other, 60_000),
+    {{ok, _}, Later} = with_position(Cluster, a, <<"later">>),
+    ?assertNotEqual(maps:get(term, Former), maps:get(term, Later)),
+    ?assertEqual(ok, await(Cluster, b, Later, 5_000)),
+    ?assertEqual({error, other_term}, await(Cluster, c, Former, 5_000)).
 
 %%% Helpers
 

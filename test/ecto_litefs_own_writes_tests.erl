@@ -57,6 +57,9 @@ collect_test() ->
        ?OWN:collect(?REPO, fun() ->
            ?OWN:collect(?REPO, fun() -> Write({1, 5, 50}), inner end)
        end)),
+    ?assertEqual({ok, none},
+                 ?OWN:collect(?REPO, fun() -> Write({1, 5, 50}),
+                                              Write(unavailable) end)),
     ?assertNot(?OWN:wants_position(?REPO, none)),
     ?assert(?OWN:wants_position(?REPO, 0)),
     {true, none} =

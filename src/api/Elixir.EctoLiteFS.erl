@@ -142,15 +142,17 @@ here({error, _} = Error) -> Error.
 -spec with_position(module(), fun(() -> Result)) ->
           {Result, ?POSITION:t() | nil}.
 with_position(Repo, Fun) when is_atom(Repo), is_function(Fun, 0) ->
+    Before = ecto_litefs_primaryship:term(Repo),
     {Result, Forwarded} = ecto_litefs_own_writes:collect(Repo, Fun),
-    {Result, written(Forwarded, Repo)}.
-
-written(Forwarded, Repo) ->
-    case {ecto_litefs_status:role(Repo), Forwarded} of
-        {primary, _} -> written_here(position(Repo));
-        {_Role, none} -> nil;
-        {_Role, Position} -> ?POSITION:new(Position)
+    Position = written(Before, Forwarded, Repo),
+    case ecto_litefs_primaryship:term(Repo) of
+        Before -> {Result, Position};
+        _Another -> {Result, nil} % some of it was written elsewhere
     end.
+
+written(none, none, _Repo) -> nil;
+written(none, Forwarded, _Repo) -> ?POSITION:new(Forwarded);
+written({ok, _Primaryship}, _Forwarded, Repo) -> written_here(position(Repo)).
 
 written_here({ok, Position}) -> Position;
 written_here({error, _Reason}) -> nil.

@@ -1,9 +1,6 @@
 %% What all Repos of this VM share: the pg scope of the claims, the ledger's
-%% keeper, and the tables of ledger, directory and terms, which live as long as
-%% this supervisor.
-%% keeper, and the tables of ledger, directory and last errors, which live as
-%% long as this supervisor.
-%% keeper, and the tables of ledger, directory and status, which live as long as
+%% keeper, and the tables of all modules that have one, which live as long as this
+%% supervisor.
 -module(ecto_litefs_sup).
 
 -behaviour(supervisor).

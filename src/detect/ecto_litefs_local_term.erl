@@ -2,11 +2,11 @@
 %% its primaryship, elsewhere the one of the tracking row in that copy. Runs in a
 %% process of its own, because it asks LiteFS and SQLite.
 %%
-%% A term belongs to a position only if nothing happened between reading the one
-%% and reading the other. While the event stream is up the era says so: it is
-%% another one after each word about a primary, and a history begins with such
-%% a word. Without a stream the position is read before and after the row, and
-%% has to be the same.
+%% A row that is read now says of the positions up to now which term they are
+%% of, if no other history has taken their place meanwhile. While the event
+%% stream is up the era says so: it is another one after each word about a
+%% primary, and a history begins with such a word. Without a stream the position
+%% is read before and after the row, and has to be the same.
 -module(ecto_litefs_local_term).
 
 -export([find/3]).
@@ -22,10 +22,11 @@
 %% none: the copy has no row, or one that ecto_litefs 1.0 wrote.
 -type local_term() :: Term :: non_neg_integer() | none.
 
-%% in_era: of all positions of this era. at: of this position. unsettled: it may
-%% be another one in a moment. failed: and so it will each time.
+%% in_era: of all positions of this era up to now; keep: what is in this term
+%% stays reached in it. at: of this position. unsettled: it may be another one in
+%% a moment. failed: and so it will each time.
 -type found() ::
-        {in_era, Era :: non_neg_integer(), local_term()}
+        {in_era, Era :: non_neg_integer(), local_term(), keep | once}
       | {at, ecto_litefs_nif:position(), local_term()}
       | unsettled
       | {failed, unavailable | no_database | no_tracking}.
@@ -65,30 +66,48 @@ here(Repo, Place, Era, Deadline) ->
         {failed, _Reason} ->
             {error, unavailable};
         unsettled ->
-            here_later(now_ms() < Deadline, Repo, Place, Era, Deadline)
+            here_later(left(Deadline), Repo, Place, Era, Deadline)
     end.
 
-here_later(false, _Repo, _Place, _Era, _Deadline) ->
+here_later(0, _Repo, _Place, _Era, _Deadline) ->
     {error, timeout};
-here_later(true, Repo, Place, Era, Deadline) ->
-    receive after ?PAUSE_MS -> ok end,
-    here(Repo, Place, Era, Deadline).
+here_later(Left, Repo, Place, Era, Deadline) ->
+    case will_have_term(ecto_litefs_status:role(Repo), Repo, Left) of
+        true ->
+            receive after ?PAUSE_MS -> ok end,
+            here(Repo, Place, Era, Deadline);
+        false ->
+            {error, unavailable}
+    end.
+
+%% A primary that cannot write its row says so at once.
+will_have_term(primary, Repo, Ms) ->
+    ecto_litefs_tracking:await_term(Repo, Ms) =/= none;
+will_have_term(_Role, _Repo, _Ms) ->
+    true.
 
 in_era(Number, Snapshot, Question) ->
     Term = term(Snapshot, Question),
     case {Term, position(Question)} of
-        {{ok, Local}, {_Position, Number}} -> {in_era, Number, Local};
-        {{ok, _Local}, {_Position, _Later}} -> unsettled;
-        {Otherwise, _} -> Otherwise
+        {{ok, Local, Keep}, {_Position, Number}} ->
+            {in_era, Number, Local, Keep};
+        {{ok, _Local, _Keep}, {_Position, _Later}} ->
+            unsettled;
+        {Otherwise, _} ->
+            Otherwise
     end.
 
-at(#question{place = {Handle, _Db}} = Question) ->
-    Before = check(Question),
+at(Question) ->
+    case check(Question) of
+        {_Role, none} -> unsettled;
+        Before -> at(Before, Question)
+    end.
+
+at({_Role, Position} = Before, #question{place = {Handle, _Db}} = Question) ->
     Term = term(ecto_litefs_nif:snapshot(Handle), Question),
     case {Term, check(Question)} of
-        {{ok, Local}, {_, {_TxId, _Checksum} = Position} = Before} ->
-            {at, Position, Local};
-        {{ok, _Local}, _AnotherOrNone} -> unsettled;
+        {{ok, Local, _Keep}, Before} -> {at, Position, Local};
+        {{ok, _Local, _Keep}, _Another} -> unsettled;
         {Otherwise, _} -> Otherwise
     end.
 
@@ -100,31 +119,43 @@ check(#question{repo = Repo, place = {_Handle, Db}}) ->
 
 term(#{role := primary}, #question{repo = Repo}) ->
     case ecto_litefs_tracking:term(Repo) of
-        {ok, Term} -> {ok, Term};
+        {ok, Term} -> {ok, Term, keep};
         none -> unsettled % its row is not committed yet
     end;
 term(Snapshot, #question{repo = Repo} = Question) ->
     case ecto_litefs_instance:lookup(Repo) of
-        {_Access, #{tracking := false}} -> {ok, 0};
+        {_Access, #{tracking := false}} -> {ok, 0, keep};
         {_Access, _Config} -> row(Snapshot, Question);
         none -> {failed, unavailable}
     end.
 
 row(Snapshot, #question{repo = Repo} = Question) ->
     case ecto_litefs_tracking:read(Repo, ?ROW_MS) of
-        {ok, Row} -> settled(Row, Snapshot, age_ms(Question));
+        {ok, Row} -> settled(is_denied(Row, Repo), Row, Snapshot, Question);
         {error, Reason} when Reason =:= unavailable; Reason =:= no_database;
                              Reason =:= no_tracking -> {failed, Reason};
         {error, _ForTheMoment} -> unsettled
     end.
 
-settled(#{hostname := Host, term := Term}, #{hostname := Host}, _AgeMs)
+%% Another node says that it is primary, whose row is still to come.
+is_denied(Row, Repo) ->
+    Claims = [atom_to_binary(node(Pid))
+              || Pid <- ecto_litefs_claim:members(Repo, litefs)],
+    Claims =/= [] andalso not lists:member(named(Row), Claims).
+
+named(none) -> none;
+named(#{node := Node}) -> Node.
+
+settled(true, _Row, _Snapshot, _Question) ->
+    unsettled;
+settled(false, #{hostname := Host, term := Term}, #{hostname := Host}, _)
   when Host =/= <<>>, Term =/= undefined ->
-    {ok, Term};
-settled(Row, _Snapshot, AgeMs) when AgeMs >= ?SETTLE_MS ->
-    {ok, own(Row)};
-settled(_Row, _Snapshot, _AgeMs) ->
-    unsettled.
+    {ok, Term, keep};
+settled(false, Row, _Snapshot, Question) ->
+    case age_ms(Question) >= ?SETTLE_MS of
+        true -> {ok, own(Row), once};
+        false -> unsettled
+    end.
 
 own(#{term := Term}) when is_integer(Term) -> Term;
 own(_NoRowOrOldOne) -> none.
@@ -134,6 +165,9 @@ age_ms(#question{era = {Number, Since}} = Question) ->
         {_Position, Number} -> now_ms() - Since;
         {_Position, _Later} -> 0
     end.
+
+left(Deadline) ->
+    max(0, Deadline - now_ms()).
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

@@ -140,7 +140,8 @@ failed(Reason, #claim{repo = Repo, backoff = Ms, logged = Logged} = Claim) ->
                 backoff = min(2 * Ms, ?BACKOFF_MAX_MS),
                 logged = Logged orelse
                     (is_loud(Reason, Ms) andalso
-                     ecto_litefs_tracking_report:failed(Repo, Reason))}.
+                     ecto_litefs_tracking_report:failed(Repo, Reason) andalso
+                     ecto_litefs_last_error:put(Repo, {tracking, Reason}) =:= ok)}.
 
 %% A pool that is just making the database, or writing much, is no news.
 is_loud({Code, _, _}, _Ms) when Code =/= missing, Code =/= busy -> true;

@@ -23,10 +23,20 @@
 -spec init(ecto_litefs_config:t()) -> {ok, #state{}}.
 init(#{repo := Repo} = Config) ->
     _ = process_flag(trap_exit, true), % jobs are linked
+    ok = see_again(Repo, ecto_litefs_tracking_table:seen(Repo)),
     ok = ecto_litefs_tracking_table:unsee(Repo),
     {ok, #state{repo = Repo, config = Config,
                 cache = ecto_litefs_tracking_cache:new(Config),
                 place = ecto_litefs_tracking_place:find(Config)}}.
+
+%% What the process that was killed saw: the detector tells news only.
+see_again(Repo, {ok, #{id := Id} = Seen}) when Id =/= none ->
+    case ecto_litefs_primaryship:term(Repo) of
+        {ok, Id} -> gen_server:cast(self(), {observe, Seen});
+        _Over -> ok
+    end;
+see_again(_Repo, _NothingOrNoPrimary) ->
+    ok.
 
 -spec handle_call({await_term, Deadline :: integer()}
                   | {row, Force :: boolean(), Deadline :: integer()},

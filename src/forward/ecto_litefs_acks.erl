@@ -14,7 +14,7 @@
 %% The table belongs to the calling process, which is ecto_litefs_sup.
 -spec new() -> ok.
 new() ->
-    ?TABLE = ets:new(?TABLE, [named_table, public, bag,
+    ?TABLE = ets:new(?TABLE, [named_table, public, duplicate_bag,
                               {write_concurrency, true}]),
     ok.
 

@@ -91,7 +91,7 @@ settled(Outcome) -> Outcome.
 once(Node, Request, Deadline, Call) ->
     Left = max(1, Deadline - now_ms()),
     Request1 = Request#{budget_ms := Left,
-                        acks := ecto_litefs_acks:take(Node)},
+                        acks => ecto_litefs_acks:take(Node)},
     try send(Node, Request1, Left, Call) of
         Answer -> answered(Answer, Node, Request1)
     catch

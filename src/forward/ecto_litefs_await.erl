@@ -18,6 +18,7 @@
 -type outcome() :: ok | {error, timeout | other_term | unavailable}.
 
 -define(RETRY_MS, 20).
+-define(LONGEST_MS, 16#7fffffff). % the longest time of a call, and some left
 
 %% The table belongs to the calling process, which is ecto_litefs_sup.
 -spec new() -> ok.
@@ -92,7 +93,7 @@ again(true, Repo, Request, Deadline) ->
     end.
 
 deadline(Ms) ->
-    now_ms() + Ms.
+    now_ms() + min(Ms, ?LONGEST_MS).
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

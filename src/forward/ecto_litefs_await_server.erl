@@ -52,7 +52,8 @@ ask(Repo, here, Deadline) ->
     Left = max(0, Deadline - now_ms()),
     gen_server:call(name(Repo), {here, Deadline}, Left + ?MARGIN_MS);
 ask(Repo, {await, Wanted}, Deadline) ->
-    gen_server:call(name(Repo), {await, Wanted, Deadline}, infinity).
+    Left = max(0, Deadline - now_ms()),
+    gen_server:call(name(Repo), {await, Wanted, Deadline}, Left + ?MARGIN_MS).
 
 -spec waiters(module()) -> non_neg_integer().
 waiters(Repo) ->
@@ -78,9 +79,8 @@ handle_call(waiters, _From, #state{waiters = Waiters} = State) ->
     {reply, ecto_litefs_waiters:size(Waiters), State};
 handle_call({here, Deadline}, From, State) ->
     {noreply, here(From, Deadline, connect(State))};
-handle_call({await, Wanted, Deadline}, From, #state{waiters = Waiters} = State) ->
-    Added = ecto_litefs_waiters:add(From, Wanted, Deadline, Waiters),
-    {noreply, evaluate(State#state{waiters = Added})}.
+handle_call({await, Wanted, Deadline}, From, State) ->
+    newcomer(From, Wanted, Deadline, connect(State)).
 
 -spec handle_cast(term(), #state{}) -> {stop, term(), #state{}}.
 handle_cast(Request, State) ->
@@ -106,11 +106,26 @@ handle_info(Unexpected, #state{repo = Repo} = State) ->
 
 %% -- what is known -----------------------------------------------------------
 
+%% The others are looked at when something has changed.
+newcomer(From, Wanted, Deadline, State) ->
+    {Position, Known, #state{waiters = Waiters} = Here} = place(State),
+    case ecto_litefs_waiters:outcome(Position, Known, Wanted) of
+        wait ->
+            Added = ecto_litefs_waiters:add(From, Wanted, Deadline, Waiters),
+            {noreply, tick(look(Position, Here#state{waiters = Added}))};
+        Outcome ->
+            {reply, Outcome, idle(Here)}
+    end.
+
 evaluate(#state{waiters = Waiters} = State) ->
     case ecto_litefs_waiters:size(Waiters) of
         0 -> idle(State);
-        _ -> tick(place(connect(State)))
-    end.
+        _ -> tick(evaluate(place(connect(State))))
+    end;
+evaluate({unknown, _Known, State}) ->
+    State;
+evaluate({Position, Known, State}) ->
+    look(Position, decide(Position, Known, State)).
 
 idle(#state{waiters = Waiters, watched = Watched} = State) ->
     case ecto_litefs_waiters:size(Waiters) of
@@ -138,13 +153,21 @@ subscribe(Handle, Db, State) ->
     end.
 
 place(#state{handle = none} = State) ->
-    State;
-place(#state{handle = Handle, db = Db} = State) ->
+    {unknown, unknown, State};
+place(#state{repo = Repo, handle = Handle, db = Db} = State) ->
     _ = ecto_litefs_nif:positions(Handle), % asks for the next hint
     {Position, Era} = ecto_litefs_nif:position(Handle, Db),
     #{stream := Stream} = ecto_litefs_nif:snapshot(Handle),
     Watched = watch(Stream =/= up orelse Position =:= unknown, State),
-    due(Position, era(Era, Watched)).
+    {Position, remembered(Repo, {Handle, Era}), era(Era, Watched)}.
+
+%% A row may have come since, with a newer term: what is remembered proves that a
+%% position is reached, and never that it is not.
+remembered(Repo, Era) ->
+    case ecto_litefs_known_term:get(Repo) of
+        {Era, Term} -> {fresh, Term};
+        _OfBefore -> unknown
+    end.
 
 era(Era, #state{era = {Era, _Since}} = State) -> State;
 era(Era, State) -> State#state{era = {Era, now_ms()}}.
@@ -157,15 +180,6 @@ watch(false, #state{watched = true, handle = Handle, db = Db} = State) ->
     State#state{watched = false};
 watch(_Same, State) ->
     State.
-
-due(unknown, State) ->
-    State;
-due(Position, #state{repo = Repo, handle = Handle} = State) ->
-    #state{era = {Era, _Since}} = State,
-    case ecto_litefs_known_term:get(Repo) of
-        {{Handle, Era}, Term} -> decide(Position, known(Term, State), State);
-        _OfBefore -> look(Position, decide(Position, unknown, State))
-    end.
 
 decide(Position, Known, #state{waiters = Waiters} = State) ->
     left(ecto_litefs_waiters:decide(Position, Known, Waiters), State).
@@ -184,40 +198,40 @@ left(Waiters, State) ->
 
 %% -- the local term ----------------------------------------------------------
 
-%% Only for somebody whose transaction has come.
-look({TxId, _Checksum}, #state{look = none, waiters = Waiters} = State) ->
+%% Only for somebody whose transaction has come. In its own history the row came
+%% before it, so that a row which is read from now on has to be that one.
+look({TxId, _Checksum} = At, #state{look = none, waiters = Waiters} = State) ->
     case ecto_litefs_waiters:is_due(TxId, Waiters) of
-        true -> State#state{look = start_look(State)};
+        true -> State#state{look = start_look(At, State)};
         false -> State
     end;
 look(_Position, State) ->
     State.
 
-start_look(#state{repo = Repo, handle = Handle, db = Db, era = Era}) ->
+start_look(At, #state{repo = Repo, handle = Handle, db = Db, era = Era}) ->
     {_Pid, Look} = spawn_monitor(fun() ->
         Found = ecto_litefs_local_term:find(Repo, {Handle, Db}, Era),
-        exit({found, Handle, Found})
+        exit({found, Handle, At, Found})
     end),
     Look.
 
-found({found, Handle, {in_era, Era, Term}},
-      #state{repo = Repo, handle = Handle} = State) ->
-    ok = ecto_litefs_known_term:put(Repo, {Handle, Era}, Term),
-    evaluate(State);
-found({found, _Handle, {at, Position, Term}}, State) ->
+found({found, Handle, At, {in_era, Era, Term, Keep}},
+      #state{handle = Handle, era = {Era, _Since}} = State) ->
+    ok = keep(Keep, Term, State),
+    decide(At, known(Term, State), State);
+found({found, Handle, _At, {at, Position, Term}},
+      #state{handle = Handle} = State) ->
     decide(Position, known(Term, State), State);
-found({found, _Handle, {failed, _Reason}}, State) ->
-    give_up(State);
+found({found, Handle, {TxId, _}, {failed, _Reason}},
+      #state{handle = Handle, waiters = Waiters} = State) ->
+    left(ecto_litefs_waiters:give_up(TxId, Waiters), State);
 found(_UnsettledOrKilled, State) ->
     State. % the next tick tries again
 
-give_up(#state{handle = Handle, db = Db, waiters = Waiters} = State) ->
-    case ecto_litefs_nif:position(Handle, Db) of
-        {{TxId, _}, _Era} ->
-            left(ecto_litefs_waiters:give_up(TxId, Waiters), State);
-        {unknown, _Era} ->
-            State
-    end.
+keep(keep, Term, #state{repo = Repo, handle = Handle, era = {Era, _Since}}) ->
+    ecto_litefs_known_term:put(Repo, {Handle, Era}, Term);
+keep(once, _Term, _State) ->
+    ok.
 
 %% In a process beside, which answers by itself.
 here(From, _Deadline, #state{handle = none} = State) ->

@@ -21,7 +21,7 @@
 -spec term_first(module(), non_neg_integer()) -> term_before().
 term_first(Repo, Ms) ->
     case ecto_litefs_tracking:database(Repo) of
-        {ok, Db} -> {Db, ecto_litefs_tracking:await_term(Repo, min(Ms, ?TERM_MS))};
+        {ok, Db} -> {Db, ecto_litefs_tracking:await_term(Repo, min(Ms div 2, ?TERM_MS))};
         none -> none
     end.
 

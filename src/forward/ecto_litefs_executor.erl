@@ -34,8 +34,8 @@
           context := ecto_litefs_context:t(),
           dynamic_repo => atom(),           % absent: the Repo itself
           kind := ecto_litefs_status:kind(),
-          position := boolean(),            % does the caller want it?
-          acks := [ecto_litefs_ledger:id()], % answers that its node has
+          position => boolean(),            % does the caller want it?
+          acks => [ecto_litefs_ledger:id()], % answers that its node has
           budget_ms := non_neg_integer()}.  % the caller waits no longer
 
 -type why_not() ::
@@ -73,7 +73,7 @@ request(Repo, Action, Payload, OnRefusal) ->
 
 -spec run(request()) -> answer().
 run(#{protocol := ?PROTOCOL, incarnation := Incarnation} = Request) ->
-    ok = lists:foreach(fun ecto_litefs_ledger:ack/1, maps:get(acks, Request)),
+    ok = lists:foreach(fun ecto_litefs_ledger:ack/1, maps:get(acks, Request, [])),
     Deadline = now_ms() + maps:get(budget_ms, Request),
     case ecto_litefs_ledger:incarnation() of
         Incarnation -> checked(Request, Deadline);

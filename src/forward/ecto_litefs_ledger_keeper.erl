@@ -32,7 +32,7 @@ handle_cast(_Unknown, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), no_state) -> {noreply, no_state}.
-handle_info({ack, Ids}, State) ->
+handle_info({ack, Ids}, State) when is_list(Ids) ->
     ok = lists:foreach(fun ecto_litefs_ledger:ack/1, Ids),
     {noreply, State};
 handle_info(sweep, State) ->

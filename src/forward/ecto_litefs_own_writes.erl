@@ -52,11 +52,10 @@ wants_position(_Repo, _Ms) -> true.
 done(_Repo, none, _Ms) ->
     ok;
 done(Repo, unavailable, Ms) when is_integer(Ms) ->
+    ok = note(Repo, unavailable),
     Span = ecto_litefs_telemetry:await_start(Repo, none),
     ok = ecto_litefs_telemetry:await_stop(Span, unavailable),
     missed(Repo, unavailable, Ms);
-done(_Repo, unavailable, none) ->
-    ok;
 done(Repo, Position, none) ->
     note(Repo, Position);
 done(Repo, Position, Ms) ->
@@ -82,17 +81,20 @@ is_news(_Why, _Before) ->
     true.
 
 %% The position of the last write that Fun's process has forwarded, none where it
-%% has forwarded none.
+%% has forwarded none, or that of the last one is not known.
 -spec collect(module(), fun(() -> Result)) ->
           {Result, ecto_litefs_position:t() | none}.
 collect(Repo, Fun) ->
     Before = put(?KEY(Repo), none),
     try
         Result = Fun(),
-        {Result, get(?KEY(Repo))}
+        {Result, position(get(?KEY(Repo)))}
     after
         restore(?KEY(Repo), Before, get(?KEY(Repo)))
     end.
+
+position(unavailable) -> none;
+position(Position) -> Position.
 
 %% What an inner fun has written its outer one has, too.
 restore(Key, undefined, _Last) -> erase(Key);

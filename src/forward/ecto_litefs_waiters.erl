@@ -10,6 +10,7 @@
 -export([gone/2]).
 -export([is_due/2]).
 -export([decide/3]).
+-export([outcome/3]).
 -export([give_up/2]).
 
 -export_type([t/0]).
@@ -26,8 +27,8 @@
         {gb_trees:tree({TxId :: non_neg_integer(), reference()}, #waiter{}),
          TxIds :: #{reference() => TxId :: non_neg_integer()}}.
 
-%% In which term the local copy is. fresh: LiteFS has just said something of a
-%% primary, so that this copy may soon be replaced by that of the wanted term.
+%% In which term the local copy is. fresh: it may be in another one by now, or
+%% be replaced by that of the wanted term in a moment.
 -type known() ::
         unknown | {known | fresh, ecto_litefs_local_term:local_term()}.
 
@@ -83,6 +84,11 @@ is_due(TxId, {Order, _TxIds}) ->
 
 %% Answers those for whom it can be told; the others stay.
 -spec decide(ecto_litefs_nif:position(), known(), t()) -> t().
+decide({TxId, _Checksum} = Position, unknown, Waiters) ->
+    lists:foldl(fun(#waiter{key = Key} = Waiter, Acc) ->
+                        answer_if(outcome(Position, unknown, Waiter#waiter.wanted),
+                                  Waiter, Key, Acc)
+                end, Waiters, those_of(TxId, Waiters));
 decide({TxId, _Checksum} = Position, Known, Waiters) ->
     {Due, Others} = take_due(TxId, Waiters),
     lists:foldl(fun(Waiter, Acc) -> decide(Waiter, Position, Known, Acc) end,
@@ -94,7 +100,25 @@ decide(#waiter{wanted = Wanted} = Waiter, Position, Known, Waiters) ->
         Outcome -> answer(Waiter, Outcome), Waiters
     end.
 
+%% Without a term only the very transaction says anything: there may be
+%% thousands who wait for an earlier one. An integer comes before a reference.
+those_of(TxId, {Order, _TxIds}) ->
+    those_of(TxId, gb_trees:next(gb_trees:iterator_from({TxId, 0}, Order)), []).
+
+those_of(TxId, {{TxId, _Key}, Waiter, Next}, Found) ->
+    those_of(TxId, gb_trees:next(Next), [Waiter | Found]);
+those_of(_TxId, _LaterOrNone, Found) ->
+    Found.
+
+answer_if(wait, _Waiter, _Key, Waiters) ->
+    Waiters;
+answer_if(Outcome, Waiter, Key, Waiters) ->
+    remove(Key, fun(_Same) -> answer(Waiter, Outcome) end, Waiters).
+
 %% The same number and checksum are the same content, in whatever term.
+-spec outcome(ecto_litefs_nif:position() | unknown, known(),
+              ecto_litefs_position:t()) -> ok | {error, other_term} | wait.
+outcome(unknown, _Known, _Wanted) -> wait;
 outcome({TxId, Checksum}, _Known, {_, TxId, Checksum}) -> ok;
 outcome(_Position, unknown, _Wanted) -> wait;
 outcome(_Position, {How, none}, _Wanted) -> other_term(How);

@@ -83,7 +83,7 @@ forward(#{payload := Payload, repo := Repo} = Request, Config, Options) ->
     AwaitMs = ecto_litefs_own_writes:wait_ms(Payload, Config),
     Position = ecto_litefs_own_writes:wants_position(Repo, AwaitMs),
     Outcome = ecto_litefs_forward:run(
-                Request#{context := Context, position := Position},
+                Request#{context := Context, position => Position},
                 call_ms(Payload, Config), Call),
     outcome(Outcome, Request, AwaitMs).
 
