@@ -33,9 +33,11 @@ first(Number, Since) ->
         [] -> none
     end.
 
-%% What failed, or may have failed, is not written again.
+%% What failed, or may have failed, is not written again. It does not wait until
+%% its own LiteFS has connected to the new primary and has the row.
 write(N) ->
-    case e2e_node:insert(<<"promote ", (integer_to_binary(N))/binary>>) of
+    Item = e2e_node:stamped(<<"promote ", (integer_to_binary(N))/binary>>),
+    case 'Elixir.TestRepo':insert(Item, [{await, false}]) of
         {ok, #{value := Number}} ->
             true = ets:insert(?MODULE, {e2e_wait:us(), Number});
         {error, _Reason} ->
