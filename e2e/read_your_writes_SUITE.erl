@@ -20,6 +20,7 @@
 -export([own_writes_are_here_without_a_stream/1]).
 -export([all_kinds_of_writes_wait/1]).
 -export([a_position_travels/1]).
+-export([a_position_beside_many_writers/1]).
 -export([a_long_read_delays/1]).
 -export([nobody_waits_who_does_not_want_to/1]).
 -export([the_port_is_killed_meanwhile/1]).
@@ -45,6 +46,7 @@ all() ->
 groups() ->
     Both = [all_kinds_of_writes_wait,
             a_position_travels,
+            a_position_beside_many_writers,
             a_long_read_delays,
             nobody_waits_who_does_not_want_to,
             the_port_is_killed_meanwhile],
@@ -180,6 +182,20 @@ a_position_travels(Config) ->
                  e2e_cluster:call(Cluster, b, ?API,
                                   {with_position,
                                    [?REPO, fun() -> nothing end]})).
+
+%% Whose transactions come faster than anybody can ask.
+a_position_beside_many_writers(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    Stop = stop_file(Config),
+    Others = [write_on_primary(Cluster, Stop) || _ <- [1, 2, 3]],
+    [begin
+         Name = iolist_to_binary(io_lib:format("mine ~b", [N])),
+         {{ok, _Item}, #{} = Position} = with_position(Cluster, a, Name),
+         ?assertEqual(ok, await(Cluster, b, Position, 5_000)),
+         ?assert(maps:is_key(Name, e2e_cluster:rows(Cluster, b)))
+     end || N <- lists:seq(1, 50)],
+    ok = file:write_file(Stop, <<>>),
+    _ = [e2e_cluster:await(Other, 60_000) || Other <- Others].
 
 a_long_read_delays(Config) ->
     Cluster = e2e_suite:cluster(Config),
@@ -434,8 +450,12 @@ stop_file(Config) ->
 write_on_primary(Cluster, Stop) ->
     e2e_cluster:in_background(fun() ->
         e2e_cluster:call(Cluster, a, e2e_node,
-                         {write_until, [Stop, "other", insert]}, infinity)
+                         {write_until, [Stop, unique("other"), insert]},
+                         infinity)
     end).
+
+unique(Name) ->
+    Name ++ integer_to_list(erlang:unique_integer([positive])).
 
 %% How often.
 pause_at_random(LiteFS, Stop) ->

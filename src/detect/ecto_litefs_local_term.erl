@@ -97,10 +97,18 @@ in_era(Number, Snapshot, Question) ->
             Otherwise
     end.
 
-at(Question) ->
-    case check(Question) of
-        {_Role, none} -> unsettled;
-        Before -> at(Before, Question)
+%% On a busy primary no two positions may be the same; its term is its own.
+at(#question{repo = Repo} = Question) ->
+    case {ecto_litefs_tracking:term(Repo), check(Question)} of
+        {_Term, {_Role, none}} -> unsettled;
+        {{ok, Term}, {primary, Position}} -> still(Term, Position, Question);
+        {_None, Before} -> at(Before, Question)
+    end.
+
+still(Term, Position, #question{repo = Repo}) ->
+    case ecto_litefs_tracking:term(Repo) of
+        {ok, Term} -> {at, Position, Term};
+        _Another -> unsettled
     end.
 
 at({_Role, Position} = Before, #question{place = {Handle, _Db}} = Question) ->
