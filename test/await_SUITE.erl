@@ -142,8 +142,11 @@ ten_thousand_wait(Config) ->
     ok = ecto_litefs_test_wait:until(10_000, fun() ->
         ecto_litefs_await:waiters(?REPO)
     end),
-    ?assertEqual(Descriptors, ecto_litefs_test_wait:descriptors()),
-    ?assertEqual(Threads, ecto_litefs_test_wait:threads()),
+    ok = ecto_litefs_test_wait:until(true, fun() -> % a look opens one for a moment
+        ecto_litefs_test_wait:descriptors() =< Descriptors
+            andalso ecto_litefs_test_wait:threads() =< Threads
+    end),
+    10_000 = ecto_litefs_await:waiters(?REPO),
     tx(Config, {17, 170}),
     ?assertEqual([ok], lists:usort([outcome(Waiter) || Waiter <- Waiters])),
     ?assertEqual(0, ecto_litefs_await:waiters(?REPO)).
