@@ -93,6 +93,8 @@ options(primary_killed_write_waits_and_succeeds) ->
     #{supervisor => [{primary_wait, 40000}, {await, false}]};
 options(promoted_replica_takes_the_writes) ->
     #{supervisor => [{await, false}]};
+options(promoted_under_load_calls_no_lost_row_done) ->
+    #{supervisor => [{await, false}]};
 options(frozen_litefs_write_ends_at_its_deadline) ->
     #{supervisor => [{primary_wait, 2000}, {erpc_timeout, 1000}]};
 options(frozen_beam_primary_is_replaced) ->

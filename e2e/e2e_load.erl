@@ -106,12 +106,15 @@ follow(Cluster, Roles, Deadline, Exits) ->
             follow(Cluster, Roles, Deadline, Exits ++ New)
     end.
 
+%% Not before the library has told the Repo's pool to let go: SQLite has memory
+%% mapped from this mount, and to touch it without a LiteFS ends the VM.
 revive(Cluster, Name) ->
     Node = e2e_cluster:litefs(Cluster, Name),
     case litefs_node:running(Node) of
         true ->
             [];
         false ->
+            ok = e2e_cluster:await_role(Cluster, Name, unknown),
             ok = litefs_node:unmount(Node),
             ok = litefs_node:start(Node),
             [litefs_node:last_exit(Node)]

@@ -89,11 +89,14 @@ start(Name, Options, Config) ->
 %% Whoever waits for a connection so long is dropped, as from Ecto's pool.
 options(crowd_is_served_in_turn) ->
     #{pool => #{queue_timeout => 1000}};
-%% A call that hangs in a LiteFS that has ended is given up sooner than usual.
+%% A call that hangs in a LiteFS that has ended is given up sooner than usual. And
+%% it returns when it is done: whether a commit was shipped before the death of
+%% its LiteFS is told by the time between.
 options(transactions_under_failover_wal) ->
-    #{supervisor => [{erpc_timeout, 2000}]};
+    #{supervisor => [{erpc_timeout, 2000}, {await, false}]};
 options(transactions_under_failover_delete) ->
-    #{journal_mode => delete, supervisor => [{erpc_timeout, 2000}]}.
+    #{journal_mode => delete,
+      supervisor => [{erpc_timeout, 2000}, {await, false}]}.
 
 %%% A promotion while the call runs
 
