@@ -43,14 +43,11 @@ size({_Order, TxIds}) ->
 %% Until the deadline, in monotonic milliseconds, when the calling process gets
 %% {timeout, _, {deadline, Key}}; {'DOWN', Key, ...} when the waiter has died.
 -spec add(gen_server:from(), ecto_litefs_position:t(), integer(), t()) -> t().
-add({Pid, _Tag} = From, Wanted, Deadline, Waiters) ->
+add({Pid, _Tag} = From, {_, TxId, _} = Wanted, Deadline, {Order, TxIds}) ->
     Key = monitor(process, Pid),
     Timer = erlang:start_timer(Deadline, self(), {deadline, Key},
                                [{abs, true}]),
-    keep(#waiter{key = Key, from = From, wanted = Wanted, timer = Timer},
-         Waiters).
-
-keep(#waiter{key = Key, wanted = {_, TxId, _}} = Waiter, {Order, TxIds}) ->
+    Waiter = #waiter{key = Key, from = From, wanted = Wanted, timer = Timer},
     {gb_trees:insert({TxId, Key}, Waiter, Order), TxIds#{Key => TxId}}.
 
 -spec expire(reference(), t()) -> t().
@@ -84,36 +81,36 @@ is_due(TxId, {Order, _TxIds}) ->
 
 %% Answers those for whom it can be told; the others stay.
 -spec decide(ecto_litefs_nif:position(), known(), t()) -> t().
-decide({TxId, _Checksum} = Position, unknown, Waiters) ->
-    lists:foldl(fun(#waiter{key = Key} = Waiter, Acc) ->
-                        answer_if(outcome(Position, unknown, Waiter#waiter.wanted),
-                                  Waiter, Key, Acc)
-                end, Waiters, those_of(TxId, Waiters));
 decide({TxId, _Checksum} = Position, Known, Waiters) ->
-    {Due, Others} = take_due(TxId, Waiters),
-    lists:foldl(fun(Waiter, Acc) -> decide(Waiter, Position, Known, Acc) end,
-                Others, Due).
+    Outcome = fun(#waiter{wanted = Wanted}) ->
+                      outcome(Position, Known, Wanted)
+              end,
+    answer_all(Outcome, candidates(TxId, Known, Waiters), Waiters).
 
-decide(#waiter{wanted = Wanted} = Waiter, Position, Known, Waiters) ->
-    case outcome(Position, Known, Wanted) of
-        wait -> keep(Waiter, Waiters);
-        Outcome -> answer(Waiter, Outcome), Waiters
+%% Without a term only the very transaction says anything, and there may be
+%% thousands who wait for an earlier one. An integer comes before a reference.
+candidates(TxId, unknown, {Order, _TxIds}) ->
+    up_to(TxId, gb_trees:iterator_from({TxId, 0}, Order));
+candidates(TxId, _Known, {Order, _TxIds}) ->
+    up_to(TxId, gb_trees:iterator(Order)).
+
+up_to(TxId, Iterator) ->
+    case gb_trees:next(Iterator) of
+        {{First, _Key}, Waiter, Next} when First =< TxId ->
+            [Waiter | up_to(TxId, Next)];
+        _LaterOrNone ->
+            []
     end.
 
-%% Without a term only the very transaction says anything: there may be
-%% thousands who wait for an earlier one. An integer comes before a reference.
-those_of(TxId, {Order, _TxIds}) ->
-    those_of(TxId, gb_trees:next(gb_trees:iterator_from({TxId, 0}, Order)), []).
+answer_all(Outcome, Candidates, Waiters) ->
+    lists:foldl(fun(Waiter, Acc) ->
+                        answer_one(Outcome(Waiter), Waiter, Acc)
+                end, Waiters, Candidates).
 
-those_of(TxId, {{TxId, _Key}, Waiter, Next}, Found) ->
-    those_of(TxId, gb_trees:next(Next), [Waiter | Found]);
-those_of(_TxId, _LaterOrNone, Found) ->
-    Found.
-
-answer_if(wait, _Waiter, _Key, Waiters) ->
+answer_one(wait, _Waiter, Waiters) ->
     Waiters;
-answer_if(Outcome, Waiter, Key, Waiters) ->
-    remove(Key, fun(_Same) -> answer(Waiter, Outcome) end, Waiters).
+answer_one(Outcome, #waiter{key = Key}, Waiters) ->
+    remove(Key, fun(Waiter) -> answer(Waiter, Outcome) end, Waiters).
 
 %% The same number and checksum are the same content, in whatever term.
 -spec outcome(ecto_litefs_nif:position() | unknown, known(),
@@ -134,22 +131,11 @@ other_term(fresh) -> wait.
 
 %% Nobody can tell those who are due.
 -spec give_up(TxId :: non_neg_integer(), t()) -> t().
-give_up(TxId, Waiters) ->
-    {Due, Others} = take_due(TxId, Waiters),
-    _ = [answer(Waiter, {error, unavailable}) || Waiter <- Due],
-    Others.
+give_up(TxId, {Order, _TxIds} = Waiters) ->
+    Unavailable = fun(_Waiter) -> {error, unavailable} end,
+    answer_all(Unavailable, up_to(TxId, gb_trees:iterator(Order)), Waiters).
 
 answer(#waiter{key = Key, from = From, timer = Timer}, Outcome) ->
     true = demonitor(Key, [flush]),
     _ = erlang:cancel_timer(Timer),
     gen_server:reply(From, Outcome).
-
-take_due(TxId, {Order, TxIds} = Waiters) ->
-    case is_due(TxId, Waiters) of
-        true ->
-            {{_TxId, Key}, Waiter, Rest} = gb_trees:take_smallest(Order),
-            {Due, Others} = take_due(TxId, {Rest, maps:remove(Key, TxIds)}),
-            {[Waiter | Due], Others};
-        false ->
-            {[], Waiters}
-    end.
