@@ -101,7 +101,6 @@ place({ok, {Term, _TxId, _Checksum} = Position}) ->
 place({error, _NotKnown}) ->
     #{term => nil, position => nil}.
 
-
 %% Each in a process of its own, all at once: one that hangs, or a message that
 %% comes too late, is no business of the caller's. Only what was answered.
 in_time(Questions, Ms) ->

@@ -4,10 +4,16 @@
 -module(ecto_litefs_name).
 
 -export([of_repo/2]).
+-export([short/1]).
 
 -spec of_repo(module(), module()) -> atom().
 of_repo(Prefix, Repo) ->
-    list_to_atom(atom_to_list(Prefix) ++ "." ++ short(atom_to_list(Repo))).
+    list_to_atom(atom_to_list(Prefix) ++ "." ++ short(Repo)).
 
-short("Elixir." ++ Name) -> Name;
-short(Name) -> Name.
+%% As Elixir writes a module's name.
+-spec short(module()) -> string().
+short(Module) ->
+    case atom_to_list(Module) of
+        "Elixir." ++ Name -> Name;
+        Name -> Name
+    end.

@@ -35,7 +35,8 @@ replaced(Repo, Cause, #reported{at = At} = Reported) ->
             {What, Advice} = sentence(Cause),
             ?LOG_WARNING("ecto_litefs ~ts: the port program ~ts, and is "
                          "replaced when it is needed; ~ts",
-                         [name(Repo), What, Advice], meta(Repo)),
+                         [ecto_litefs_log:name(Repo), What, Advice],
+                         ecto_litefs_log:meta(Repo)),
             Reported#reported{at = Now};
         false ->
             Reported
@@ -68,14 +69,6 @@ unavailable(Repo, Why, Reported) ->
     ?LOG_NOTICE("ecto_litefs ~ts: the port program cannot be started (~tp), "
                 "so the tracking row is neither written nor read; on Debian "
                 "it needs the package libsqlite3-0 at run time",
-                [name(Repo), Why], meta(Repo)),
+                [ecto_litefs_log:name(Repo), Why],
+                ecto_litefs_log:meta(Repo)),
     Reported#reported{unavailable = true}.
-
-name(Repo) ->
-    case atom_to_list(Repo) of
-        "Elixir." ++ Name -> Name;
-        Name -> Name
-    end.
-
-meta(Repo) ->
-    #{domain => [ecto_litefs], repo => Repo}.

@@ -11,6 +11,7 @@
 -export([observe/3]).
 -export([age_ms/2]).
 -export([term/1]).
+-export([new_term/0]).
 
 -define(KEY(Repo), {ecto_litefs_primaryship, Repo}).
 %% Two words for each Repo that was ever primary here: when that began, and the
@@ -52,7 +53,12 @@ term(Repo) ->
 
 start(Words, Begun) ->
     ok = atomics:put(Words, ?BEGUN, Begun - now_0()),
-    atomics:put(Words, ?TERM, rand:uniform(?TERM_MAX)).
+    atomics:put(Words, ?TERM, new_term()).
+
+%% Never 0, which is that of positions without a tracking row.
+-spec new_term() -> pos_integer().
+new_term() ->
+    rand:uniform(?TERM_MAX).
 
 forget(true, Repo) -> atomics:put(words(Repo), ?TERM, 0);
 forget(false, _Repo) -> ok.

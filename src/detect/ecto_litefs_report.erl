@@ -36,7 +36,8 @@ log_role(_Repo, #{role := Role, hostname := Host}, _Directory,
     Reported;
 log_role(Repo, #{role := Role} = Snapshot, Directory, Reported) ->
     ?LOG_NOTICE("ecto_litefs ~ts: ~ts",
-                [name(Repo), sentence(Snapshot, Directory)], meta(Repo)),
+                [ecto_litefs_log:name(Repo), sentence(Snapshot, Directory)],
+                ecto_litefs_log:meta(Repo)),
     changed(Repo, Snapshot,
             Reported#reported{pool = Role =:= unknown andalso
                                   Reported#reported.pool}).
@@ -85,7 +86,7 @@ warn_distribution(Repo, litefs, nonode@nohost,
     ?LOG_WARNING("ecto_litefs ~ts: this Erlang node is not distributed, so no "
                  "write can be forwarded; start it with a name (in a release "
                  "RELEASE_DISTRIBUTION=name) and connect the nodes",
-                 [name(Repo)], meta(Repo)),
+                 [ecto_litefs_log:name(Repo)], ecto_litefs_log:meta(Repo)),
     Reported#reported{distribution = true};
 warn_distribution(_Repo, _Kind, _Node, Reported) ->
     Reported.
@@ -94,7 +95,8 @@ warn_distribution(_Repo, _Kind, _Node, Reported) ->
 -spec without_nif(module(), ecto_litefs_nif:snapshot(), binary()) -> t().
 without_nif(Repo, Snapshot, Reason) ->
     ?LOG_NOTICE("ecto_litefs ~ts: no LiteFS here, writes are local; ~ts",
-                [name(Repo), Reason], meta(Repo)),
+                [ecto_litefs_log:name(Repo), Reason],
+                ecto_litefs_log:meta(Repo)),
     changed(Repo, Snapshot, new()).
 
 %% It is tried again every second, and logged once until the role is known.
@@ -103,8 +105,8 @@ not_reconnected(_Repo, _Failure, #reported{pool = true} = Reported) ->
     Reported;
 not_reconnected(Repo, Failure, Reported) ->
     ?LOG_WARNING("ecto_litefs ~ts: the Repo's pool cannot be renewed (~tp); "
-                 "writes wait until it can", [name(Repo), Failure],
-                 meta(Repo)),
+                 "writes wait until it can", [ecto_litefs_log:name(Repo), Failure],
+ ecto_litefs_log:meta(Repo)),
     Reported#reported{pool = true}.
 
 %% A forwarded write is done, but its caller may not find it here yet.
@@ -113,7 +115,8 @@ not_reconnected(Repo, Failure, Reported) ->
 missed(Repo, Why, Ms) ->
     ?LOG_WARNING("ecto_litefs ~ts: a write is done on the primary, but ~ts; "
                  "what is read on this node may be older",
-                 [name(Repo), missed_why(Why, Ms)], meta(Repo)).
+                 [ecto_litefs_log:name(Repo), missed_why(Why, Ms)],
+                 ecto_litefs_log:meta(Repo)).
 
 missed_why(timeout, Ms) ->
     io_lib:format("this node does not have it after ~b ms (await_timeout): "
@@ -130,13 +133,5 @@ missed_why(unavailable, _Ms) ->
 -spec unexpected(module(), term()) -> ok.
 unexpected(Repo, Message) ->
     ?LOG_WARNING("ecto_litefs ~ts: unexpected message ~tp",
-                 [name(Repo), Message], meta(Repo)).
-
-name(Repo) ->
-    case atom_to_list(Repo) of
-        "Elixir." ++ Name -> Name;
-        Name -> Name
-    end.
-
-meta(Repo) ->
-    #{domain => [ecto_litefs], repo => Repo}.
+                 [ecto_litefs_log:name(Repo), Message],
+                 ecto_litefs_log:meta(Repo)).

@@ -64,7 +64,7 @@ observe(Repo, Kind, Snapshot) ->
 tell(true, Repo, Seen) -> gen_server:cast(name(Repo), {observe, Seen});
 tell(false, _Repo, _Seen) -> ok.
 
-seen(Repo, Kind, #{role := Role, hostname := Primary,
+seen(Repo, Kind, #{role := Role, hostname := Primary, own_hostname := Own,
                    since_ms := Ms} = Snapshot) ->
     Age = ecto_litefs_primaryship:age_ms(Repo, Snapshot),
     #{kind => Kind,
@@ -73,7 +73,7 @@ seen(Repo, Kind, #{role := Role, hostname := Primary,
       id => id(ecto_litefs_primaryship:term(Repo)),
       since => now_ms() - Ms,
       started_at => erlang:system_time(millisecond) - Age,
-      hostname => maps:get(own_hostname, Snapshot, <<>>),
+      hostname => Own,
       mount => mount(Snapshot)}.
 
 id({ok, Id}) -> Id;

@@ -47,7 +47,6 @@
 -define(BACKOFF_MAX_MS, 5_000).
 -define(LOG_FROM_MS, 1_600).   % of backoff: it goes on for as long
 -define(SINCE_SLACK_MS, 100).  % it is counted anew each time it is asked for
--define(TERM_MAX, 16#ffffffffffffffff).
 
 -spec start(module(), seen()) -> t().
 start(Repo, #{id := Id, since := Since, started_at := StartedAt,
@@ -192,7 +191,7 @@ read(Repo, Row, Used) ->
 put({same, Term}, _Repo, _Row, _Used) ->
     {ok, Term};
 put(other, Repo, Row, true) ->
-    write(Repo, Row#{term := rand:uniform(?TERM_MAX)});
+    write(Repo, Row#{term := ecto_litefs_primaryship:new_term()});
 put({renamed, Row}, Repo, _Row, _Used) ->
     write(Repo, Row);
 put(other, Repo, Row, false) ->

@@ -18,7 +18,8 @@ failed(Repo, Reason) ->
     {What, Advice} = sentence(Reason),
     ?LOG_WARNING("ecto_litefs ~ts: the tracking row cannot be written (~ts); "
                  "~ts. Writes and forwards go on without it, and it is tried "
-                 "again", [name(Repo), What, Advice], meta(Repo)),
+                 "again", [ecto_litefs_log:name(Repo), What, Advice],
+ ecto_litefs_log:meta(Repo)),
     true.
 
 sentence({not_a_database, _, Text}) ->
@@ -39,13 +40,4 @@ sentence(Reason) ->
 -spec written(module()) -> ok.
 written(Repo) ->
     ?LOG_NOTICE("ecto_litefs ~ts: the tracking row is written now",
-                [name(Repo)], meta(Repo)).
-
-name(Repo) ->
-    case atom_to_list(Repo) of
-        "Elixir." ++ Name -> Name;
-        Name -> Name
-    end.
-
-meta(Repo) ->
-    #{domain => [ecto_litefs], repo => Repo}.
+                [ecto_litefs_log:name(Repo)], ecto_litefs_log:meta(Repo)).

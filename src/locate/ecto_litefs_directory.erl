@@ -1,5 +1,6 @@
 %% Which BEAM node is the primary? Answered in the calling process, from pg's
-%% table; without a claim there, from the tracking row. Every answer is a hint: the executor on that node decides.
+%% table; without a claim there, from the tracking row. Every answer is a hint:
+%% the executor on that node decides.
 -module(ecto_litefs_directory).
 
 -export([candidates/2]).
