@@ -44,17 +44,10 @@ set({Key, _Value}, Struct) ->
             key => Key, term => Struct, message => nil}).
 
 -spec '__info__'(atom()) -> term().
-'__info__'(struct) ->
-    [#{field => Field, required => Field =:= repo}
-     || Field <- maps:keys(maps:remove('__struct__', '__struct__'()))];
-'__info__'(macros) ->
-    [];
-'__info__'(functions) ->
-    [{'__struct__', 0}, {'__struct__', 1}, {'new!', 1}];
-'__info__'(module) ->
-    ?MODULE;
-'__info__'(Key) ->
-    ?MODULE:module_info(Key).
+'__info__'(What) ->
+    Keys = maps:keys(maps:remove('__struct__', '__struct__'())),
+    ecto_litefs_struct:info(What, ?MODULE, [{Key, Key =:= repo} || Key <- Keys],
+                            [{'new!', 1}]).
 
 %% Of a key that is given twice the last value counts, here as in a struct.
 -spec 'new!'(options()) -> t().

@@ -46,23 +46,13 @@
       outcome => nil}.
 
 -spec '__struct__'([{atom(), term()}] | #{atom() => term()}) -> t().
-'__struct__'(Fields) when is_list(Fields) ->
-    '__struct__'(maps:from_list(Fields));
 '__struct__'(Fields) ->
-    maps:fold(fun(Key, Value, Struct) -> Struct#{Key := Value} end,
-              '__struct__'(), Fields).
+    ecto_litefs_struct:build('__struct__'(), Fields).
 
 -spec '__info__'(atom()) -> term().
-'__info__'(struct) ->
-    [#{field => Field, required => false} || Field <- ?FIELDS];
-'__info__'(macros) ->
-    [];
-'__info__'(functions) ->
-    [{'__struct__', 0}, {'__struct__', 1}, {exception, 1}, {message, 1}];
-'__info__'(module) ->
-    ?MODULE;
-'__info__'(Key) ->
-    ?MODULE:module_info(Key).
+'__info__'(What) ->
+    ecto_litefs_struct:info(What, ?MODULE, [{Field, false} || Field <- ?FIELDS],
+                            [{exception, 1}, {message, 1}]).
 
 %% The text form is for a user's tests: raise EctoLiteFS.Error, "text".
 -spec exception([{atom(), term()}] | #{atom() => term()} | binary()) -> t().

@@ -31,23 +31,13 @@
     #{'__struct__' => ?MODULE, term => 0, txid => 0, checksum => 0}.
 
 -spec '__struct__'([{atom(), term()}] | #{atom() => term()}) -> t().
-'__struct__'(Fields) when is_list(Fields) ->
-    '__struct__'(maps:from_list(Fields));
 '__struct__'(Fields) ->
-    maps:fold(fun(Key, Value, Struct) -> Struct#{Key := Value} end,
-              '__struct__'(), Fields).
+    ecto_litefs_struct:build('__struct__'(), Fields).
 
 -spec '__info__'(atom()) -> term().
-'__info__'(struct) ->
-    [#{field => Field, required => false} || Field <- ?FIELDS];
-'__info__'(macros) ->
-    [];
-'__info__'(functions) ->
-    [{'__struct__', 0}, {'__struct__', 1}, {from_string, 1}, {to_string, 1}];
-'__info__'(module) ->
-    ?MODULE;
-'__info__'(Key) ->
-    ?MODULE:module_info(Key).
+'__info__'(What) ->
+    ecto_litefs_struct:info(What, ?MODULE, [{Field, false} || Field <- ?FIELDS],
+                            [{from_string, 1}, {to_string, 1}]).
 
 %% As the layers below have it.
 -spec new(ecto_litefs_position:t()) -> t().
