@@ -4,6 +4,8 @@
 
 -export([start/3]).
 -export([stop/1]).
+-export([begin_case/3]).
+-export([end_case/2]).
 -export([print_logs_of_failure/1]).
 -export([cluster/1]).
 -export([empty/1]).
@@ -20,6 +22,21 @@ start(Name, Options, Config) ->
 -spec stop(config()) -> ok.
 stop(Config) ->
     e2e_cluster:destroy(cluster(Config)).
+
+%% For init_per_testcase/2 of a suite in which some cases have a cluster on their
+%% own, which Start makes, and the others that of their group.
+-spec begin_case(OnItsOwn :: boolean(), Start :: fun(() -> config()), config()) ->
+          config().
+begin_case(true, Start, _Config) ->
+    Start();
+begin_case(false, _Start, Config) ->
+    ok = empty(cluster(Config)),
+    Config.
+
+-spec end_case(OnItsOwn :: boolean(), config()) -> ok.
+end_case(OnItsOwn, Config) ->
+    _ = OnItsOwn andalso stop(Config),
+    print_logs_of_failure(Config).
 
 %% For end_per_testcase/2.
 -spec print_logs_of_failure(config()) -> ok.

@@ -83,20 +83,11 @@ end_per_group(_Mode, Config) ->
     e2e_suite:stop(Config).
 
 init_per_testcase(Case, Config) ->
-    case lists:member(Case, on_their_own()) of
-        true ->
-            start(Case, options(Case), Config);
-        false ->
-            ok = e2e_suite:empty(e2e_suite:cluster(Config)),
-            Config
-    end.
+    e2e_suite:begin_case(lists:member(Case, on_their_own()),
+                         fun() -> start(Case, options(Case), Config) end, Config).
 
 end_per_testcase(Case, Config) ->
-    ok = case lists:member(Case, on_their_own()) of
-             true -> e2e_suite:stop(Config);
-             false -> ok
-         end,
-    e2e_suite:print_logs_of_failure(Config).
+    e2e_suite:end_case(lists:member(Case, on_their_own()), Config).
 
 start(Name, Options, Config) ->
     e2e_suite:start(Name, Options#{repo => ?REPO}, Config).
