@@ -102,9 +102,13 @@ run() {
 show_failure() {
     local title=$1 log=$2
     say "---- $title: what failed, and the end of ${log#"$root"/}"
+    # A log that a case prints (LiteFS's lines begin with their time) is no
+    # verdict. awk reads to the end, where head would end the tool by SIGPIPE.
     sed 's/\x1b\[[0-9;]*m//g' "$log" |
-        grep -n -E -A 6 'FAILED|Failure/Error|\*failed\*|error: |:[EF]:' |
-        head -n 80 | cut -c 1-200 | sed 's/^/    /'
+        awk '/^time=/ { next }
+             /FAILED|Failure\/Error|\*failed\*|error: |:[EF]:/ { left = 7 }
+             left > 0 && shown < 80 { print "    " NR ": " substr($0, 1, 200)
+                                      left--; shown++ }'
     say "    ..."
     tail -n 40 "$log" | cut -c 1-200 | sed 's/^/    /'
     say "----"
