@@ -581,9 +581,7 @@ mount_thread_stuck(Config) ->
 %%% Promotions under load
 
 promoted_under_load_calls_no_lost_row_done(Config) ->
-    Cluster = cluster(Config),
-    StopFile = filename:join(proplists:get_value(log_dir, Config), "stop"),
-    e2e_load:promotions(Cluster, 20, StopFile).
+    e2e_load:promotions(cluster(Config), 20).
 
 %%% What the cases share
 

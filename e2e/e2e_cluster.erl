@@ -22,6 +22,7 @@
 -export([connect/1]).
 -export([stop_beam/3]).
 -export([restart_beam/2]).
+-export([exit_status/2]).
 -export([open_files/2]).
 -export([insert/3]).
 -export([rows/2]).
@@ -285,6 +286,11 @@ restart_beam(Cluster, Name) ->
     ok = start_repo(Cluster, Name),
     connect(Cluster).
 
+%% Of its VM.
+-spec exit_status(cluster(), name()) -> running | non_neg_integer().
+exit_status(Cluster, Name) ->
+    e2e_peer:exit_status(peer(Cluster, Name)).
+
 %% Cuts the distribution between this peer and the others, both ways.
 -spec isolate(cluster(), name()) -> ok.
 isolate(Cluster, Name) ->
@@ -347,7 +353,8 @@ start_peer(Name, Number, Port, LogDir) ->
             "-erl_epmd_port", integer_to_list(Port),
             "-kernel", "inet_dist_use_interface", lists:flatten(Interface),
             "-kernel", "logger", lists:flatten(Logger) | code_path()],
-    e2e_peer:start(atom_to_list(Name), Address, Args).
+    e2e_peer:start(atom_to_list(Name), Address, Args,
+                   filename:rootname(Log) ++ ".status").
 
 code_path() ->
     Otp = code:lib_dir(),

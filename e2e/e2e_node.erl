@@ -23,7 +23,7 @@
 -export([release/0]).
 -export([insert_at_once/2]).
 -export([count/0]).
--export([write_until/3]).
+-export([write_until/2]).
 -export([write_every/3]).
 -export([isolate/2]).
 -export([reconnect/2]).
@@ -223,19 +223,18 @@ count() ->
         ecto_litefs_test_repo:sql(repo(), "SELECT count(*) FROM items", []),
     Count.
 
-%% Calls this function of ours with one name after the other, `Prefix 1`,
-%% `Prefix 2`, ..., until told by a file that it is enough, and returns how each
-%% of them ended.
--spec write_until(file:filename(), string(), atom()) -> [{binary(), timed()}].
-write_until(StopFile, Prefix, Function) ->
-    write_until(StopFile, Prefix, Function, 1, []).
+%% Inserts one row after the other, `Prefix 1`, `Prefix 2`, ..., until told by a
+%% file that it is enough, and returns how each of them ended.
+-spec write_until(file:filename(), string()) -> [{binary(), timed()}].
+write_until(StopFile, Prefix) ->
+    write_until(StopFile, Prefix, 1, []).
 
-write_until(StopFile, Prefix, Function, N, Written) ->
+write_until(StopFile, Prefix, N, Written) ->
     Name = iolist_to_binary(io_lib:format("~s ~b", [Prefix, N])),
-    Row = {Name, timed(?MODULE, Function, [Name])},
+    Row = {Name, timed(?MODULE, insert, [Name])},
     case filelib:is_file(StopFile) of
         true -> lists:reverse(Written, [Row]);
-        false -> write_until(StopFile, Prefix, Function, N + 1, [Row | Written])
+        false -> write_until(StopFile, Prefix, N + 1, [Row | Written])
     end.
 
 %% The same, but each row in a process of its own, one after so many ms: what

@@ -5,16 +5,15 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
--export([under/3]).
+-export([under/2]).
 
 %% A commit that its primary had not shipped when its LiteFS ended is lost,
 %% whoever made it: one of the last milliseconds before that.
 -define(UNSHIPPED_US, 200000).
 
--spec under([e2e_load:fault()], e2e_cluster:cluster(), file:filename()) -> ok.
-under(Faults, Cluster, StopFile) ->
-    {Written, Deaths, Rows} =
-        e2e_load:run(Cluster, insert_pair, Faults, StopFile),
+-spec under([e2e_load:fault()], e2e_cluster:cluster()) -> ok.
+under(Faults, Cluster) ->
+    {Written, Deaths, Rows} = e2e_load:run(Cluster, insert_pair, Faults),
     Calls = [{kind(Name, Outcome), there(Pair, Rows), Outcome}
              || {Name, Pair, Outcome} <- Written],
     Counts = lists:foldl(fun({Kind, There, _Outcome}, Counts) ->
@@ -52,5 +51,7 @@ kind(_Name, {raised, #{'__struct__' := Struct}, _, _})
   when Struct =:= 'Elixir.Exqlite.Error';
        Struct =:= 'Elixir.DBConnection.ConnectionError' ->
     raised;
+kind(_Name, vm_ended) ->
+    unknown;
 kind(_Name, Other) ->
     {other, Other}.

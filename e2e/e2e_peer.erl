@@ -3,11 +3,12 @@
 %% The test talks to it through a TCP connection, which goes on when its
 %% distribution is cut. (Standard output would wait: it shares the VM's one
 %% async thread with SQLite.) A frozen peer does not notice that this VM goes
-%% away, so a shell waits for that and kills it.
+%% away, so a shell waits for that and kills it; another one, its parent, writes
+%% down how it ended.
 -module(e2e_peer).
 -behaviour(gen_server).
 
--export([start/3]).
+-export([start/4]).
 -export([current/1]).
 -export([restart/1]).
 -export([call/5]).
@@ -17,6 +18,7 @@
 -export([thaw/1]).
 -export([kill/1]).
 -export([await_end/1]).
+-export([exit_status/1]).
 
 -export([init/1]).
 -export([handle_call/3]).
@@ -26,13 +28,14 @@
 -export_type([peer/0]).
 
 -record(peer, {server :: pid(), control :: pid(), node :: node(),
-               os_pid :: string()}).
+               os_pid :: string(), status_file :: file:filename()}).
 -opaque peer() :: #peer{}.
 
-%% Not linked to the process of the test, which may die of a timetrap.
--spec start(string(), string(), [string()]) -> peer().
-start(Name, Host, Args) ->
-    {ok, Server} = gen_server:start(?MODULE, {Name, Host, Args},
+%% Not linked to the process of the test, which may die of a timetrap. The file
+%% is for its exit status.
+-spec start(string(), string(), [string()], file:filename()) -> peer().
+start(Name, Host, Args, StatusFile) ->
+    {ok, Server} = gen_server:start(?MODULE, {Name, Host, Args, StatusFile},
                                     [{timeout, 30000}]),
     gen_server:call(Server, peer).
 
@@ -97,25 +100,56 @@ ended(Dir) ->
             true
     end.
 
-%%% The server owns the shell; the shell's input ends with the server.
+%% Of its VM, as a shell tells it: 128 and more is a signal.
+-spec exit_status(peer()) -> running | non_neg_integer().
+exit_status(#peer{control = Control, status_file = File}) ->
+    case is_process_alive(Control) of
+        true ->
+            running;
+        false ->
+            e2e_wait:until("the shell has written the VM's exit status", fun() ->
+                case file:read_file(File) of
+                    {ok, Status} when Status =/= <<>> ->
+                        {ok, binary_to_integer(string:trim(Status))};
+                    NotYet ->
+                        NotYet
+                end
+            end)
+    end.
 
--type server() :: {peer(), Reaper :: port(), Args :: tuple()}.
+%%% The server owns the reaper, whose input ends with the server.
 
--spec init({string(), string(), [string()]}) -> {ok, server()}.
+-type args() :: {string(), string(), [string()], file:filename()}.
+-type server() :: {peer(), Reaper :: port(), args()}.
+
+-spec init(args()) -> {ok, server()}.
 init(Args) ->
     {ok, boot(Args)}.
 
-boot({Name, Host, Args} = Given) ->
+boot({Name, Host, Args, StatusFile} = Given) ->
+    _ = file:delete(StatusFile),
+    Parent = ["-c", parent(), "parent", StatusFile, os:find_executable("erl")],
     {ok, Control, Node} =
         peer:start(#{name => Name, host => Host, longnames => true,
                      connection => {{127, 0, 0, 1}, 0}, args => Args,
-                     wait_boot => 20000}),
+                     exec => {"/bin/sh", Parent}, wait_boot => 20000}),
     OsPid = peer:call(Control, os, getpid, []),
     Reaper = open_port({spawn_executable, "/bin/sh"},
                        [{args, ["-c", "read _; kill -KILL $1 2>&-", "reaper",
                                 OsPid]}]),
-    {#peer{server = self(), control = Control, node = Node, os_pid = OsPid},
-     Reaper, Given}.
+    {#peer{server = self(), control = Control, node = Node, os_pid = OsPid,
+           status_file = StatusFile}, Reaper, Given}.
+
+%% With a TCP connection peer starts a VM by -detached, which is then nobody's
+%% child.
+parent() ->
+    "status=$1; shift\n"
+    "for arg; do\n"
+    "    shift; [ \"$arg\" != -detached ] || arg=-noinput\n"
+    "    set -- \"$@\" \"$arg\"\n"
+    "done\n"
+    "\"$@\" </dev/null >/dev/null 2>&1\n"
+    "echo $? >\"$status\"\n".
 
 -spec handle_call(peer | kill | start, gen_server:from(), server()) ->
           {reply, peer() | ok, server()}.

@@ -441,7 +441,7 @@ stop_file(Config) ->
 write_on_primary(Cluster, Stop) ->
     e2e_cluster:in_background(fun() ->
         e2e_cluster:call(Cluster, a, e2e_node,
-                         {write_until, [Stop, unique("other"), insert]},
+                         {write_until, [Stop, unique("other")]},
                          infinity)
     end).
 

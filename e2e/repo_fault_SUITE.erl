@@ -227,9 +227,7 @@ transactions_under_failover_delete(Config) ->
 transactions_under_failover(Config) ->
     Promotions = lists:duplicate(4, promote),
     Faults = Promotions ++ [stop] ++ Promotions ++ [kill],
-    LogDir = proplists:get_value(log_dir, Config),
-    e2e_pairs:under(Faults, e2e_suite:cluster(Config),
-                    filename:join(LogDir, "stop")).
+    e2e_pairs:under(Faults, e2e_suite:cluster(Config)).
 
 %%% What the cases share
 
