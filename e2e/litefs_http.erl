@@ -39,16 +39,22 @@ promote(Port) ->
         {error, Reason} -> {error, Reason}
     end.
 
+%% LiteFS may end at any point of it.
 request(Port, Line) ->
     case gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}],
                          ?TIMEOUT) of
         {ok, Socket} ->
-            ok = gen_tcp:send(Socket, [Line, " HTTP/1.0\r\n\r\n"]),
-            Answer = read_all(Socket, <<>>),
+            Answer = exchange(Socket, [Line, " HTTP/1.0\r\n\r\n"]),
             gen_tcp:close(Socket),
             Answer;
         {error, Reason} ->
             {error, Reason}
+    end.
+
+exchange(Socket, Request) ->
+    case gen_tcp:send(Socket, Request) of
+        ok -> read_all(Socket, <<>>);
+        {error, Reason} -> {error, Reason}
     end.
 
 read_all(Socket, Read) ->
@@ -59,8 +65,12 @@ read_all(Socket, Read) ->
     end.
 
 parse(<<"HTTP/1.", _, " ", Status:3/binary, Rest/binary>>) ->
-    [_Header, Body] = binary:split(Rest, <<"\r\n\r\n">>),
-    {ok, binary_to_integer(Status), Body}.
+    case binary:split(Rest, <<"\r\n\r\n">>) of
+        [_Header, Body] -> {ok, binary_to_integer(Status), Body};
+        [_Part] -> {error, closed}
+    end;
+parse(_Part) ->
+    {error, closed}.
 
 is_primary(Json) ->
     match =:= re:run(Json, "\"isPrimary\": ?true", [{capture, none}]).
@@ -112,7 +122,7 @@ follow(Port, Table) ->
     Options = [binary, {active, false}, {packet, line}, {buffer, 65536}],
     case gen_tcp:connect({127, 0, 0, 1}, Port, Options, ?TIMEOUT) of
         {ok, Socket} ->
-            ok = gen_tcp:send(Socket, "GET /events HTTP/1.0\r\n\r\n"),
+            _Ended = gen_tcp:send(Socket, "GET /events HTTP/1.0\r\n\r\n"),
             read_events(Socket, Table),
             gen_tcp:close(Socket);
         {error, _NotUp} ->
