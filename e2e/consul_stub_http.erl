@@ -19,40 +19,57 @@ listen(Stub, Door) ->
 
 accept(Listen, Stub, Door) ->
     {ok, Socket} = gen_tcp:accept(Listen),
-    Pid = spawn_link(fun() -> receive go -> serve(Socket, Stub, Door) end end),
+    Pid = spawn_link(fun() -> receive go -> client(Socket, Stub, Door) end end),
     ok = gen_tcp:controlling_process(Socket, Pid),
     Pid ! go,
     accept(Listen, Stub, Door).
 
+%% Until it leaves, which a LiteFS that is killed may do at any point.
+client(Socket, Stub, Door) ->
+    try
+        serve(Socket, Stub, Door)
+    catch
+        throw:client_left -> gen_tcp:close(Socket)
+    end.
+
 serve(Socket, Stub, Door) ->
-    case gen_tcp:recv(Socket, 0) of
-        {ok, {http_request, Method, {abs_path, Target}, _Version}} ->
-            Length = headers(Socket, 0),
-            Body = body(Socket, Length),
-            {Path, Query} = split(Target),
-            Request = {request, Door, Method, Path, Query, Body},
-            answer(Socket, gen_server:call(Stub, Request, infinity)),
-            serve(Socket, Stub, Door);
+    {http_request, Method, {abs_path, Target}, _Version} = recv(Socket, 0),
+    Length = headers(Socket, 0),
+    Body = body(Socket, Length),
+    {Path, Query} = split(Target),
+    Request = {request, Door, Method, Path, Query, Body},
+    answer(Socket, gen_server:call(Stub, Request, infinity)),
+    serve(Socket, Stub, Door).
+
+recv(Socket, Length) ->
+    case gen_tcp:recv(Socket, Length) of
+        {ok, Received} -> Received;
         {error, Reason} when Reason =:= closed; Reason =:= econnreset ->
-            gen_tcp:close(Socket)
+            throw(client_left)
+    end.
+
+set(Socket, Option) ->
+    case inet:setopts(Socket, [Option]) of
+        ok -> ok;
+        {error, einval} -> throw(client_left)
     end.
 
 headers(Socket, Length) ->
-    case gen_tcp:recv(Socket, 0) of
-        {ok, {http_header, _, 'Content-Length', _, Value}} ->
+    case recv(Socket, 0) of
+        {http_header, _, 'Content-Length', _, Value} ->
             headers(Socket, binary_to_integer(Value));
-        {ok, {http_header, _, _, _, _}} ->
+        {http_header, _, _, _, _} ->
             headers(Socket, Length);
-        {ok, http_eoh} ->
+        http_eoh ->
             Length
     end.
 
 body(_Socket, 0) ->
     <<>>;
 body(Socket, Length) ->
-    ok = inet:setopts(Socket, [{packet, raw}]),
-    {ok, Body} = gen_tcp:recv(Socket, Length),
-    ok = inet:setopts(Socket, [{packet, http_bin}]),
+    ok = set(Socket, {packet, raw}),
+    Body = recv(Socket, Length),
+    ok = set(Socket, {packet, http_bin}),
     Body.
 
 split(Target) ->
