@@ -38,6 +38,8 @@ good_test_() ->
                          {table_name, <<"_my_table_1">>},
                          {tracking, true}, {tracking, false},
                          {database, nil}, {database, <<"/litefs/db">>},
+                         {table_name, binary:copy(<<"t">>, 255)},
+                         {database, <<"/", (binary:copy(<<"d">>, 4094))/binary>>},
                          {database, <<"é.db"/utf8>>},
                          {cache_ttl, 1}, {refresh_grace_period, 1},
                          {erpc_timeout, 1}, {max_lag, 1},
@@ -132,8 +134,12 @@ wrong_in_1_0() ->
       "letter or underscore)",
       [<<>>, <<"1a">>, <<"a-b">>, <<"foo; DROP TABLE users; --">>,
        <<"a\n">>]},
+     {table_name, "at most 255 bytes", [binary:copy(<<"t">>, 256)]},
      {tracking, "true or false", [nil, 1, <<"true">>, yes]},
      {database, String, [<<>>, "/litefs/db", 1, undefined, ':memory:']},
+     {database, "at most 4095 bytes, as an absolute path",
+      [<<"/", (binary:copy(<<"d">>, 4095))/binary>>,
+       binary:copy(<<"d">>, 4095)]},
      {mount, ":auto, :required or :plain", [automatic, <<"auto">>, nil, true]}].
 
 text(Key, What, Value) ->

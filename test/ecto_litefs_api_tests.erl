@@ -23,6 +23,7 @@ tests() ->
      {"without LiteFS this node is the primary", fun no_litefs/1},
      {"either source can be switched off", fun sources_off/1},
      {"names", fun names/1},
+     {"await: nothing, no LiteFS, wrong arguments", fun await/1},
      {"a second supervisor is refused", fun second_supervisor/1},
      {"wrong options do not start", fun wrong_options/1},
      {"the supervisor has gone: refused at once", fun supervisor_gone/1},
@@ -75,6 +76,27 @@ no_litefs(#{repo := Repo} = Context) ->
 sources_off(#{repo := Repo} = Context) ->
     supervise(Context, [{poll_interval, disabled}, {event_stream_url, nil}]),
     ?assertEqual({ok, node()}, ?API:get_primary(Repo)).
+
+%% A text from a cookie is no position yet.
+await(#{repo := Repo} = Context) ->
+    supervise(Context, []),
+    Position = 'Elixir.EctoLiteFS.Position':new({1, 2, 3}),
+    ?assertEqual(ok, ?API:await(Repo, nil)),
+    {Outcome, Events} =
+        telemetry:record(fun() -> ?API:await(Repo, Position, 10) end),
+    ?assertEqual({error, unavailable}, Outcome),
+    ?assertMatch([{[ecto_litefs, await, start], _, #{txid := 2}},
+                  {[ecto_litefs, await, stop], _, #{result := unavailable}}],
+                 Events),
+    Text = 'Elixir.EctoLiteFS.Position':to_string(Position),
+    [?assertError(#{'__struct__' := 'Elixir.ArgumentError',
+                    message := <<"EctoLiteFS.await wants", _/binary>>},
+                  ?API:await(Repo, Wrong))
+     || Wrong <- [Text, {1, 2, 3}, #{}, undefined]],
+    [?assertError(#{'__struct__' := 'Elixir.ArgumentError',
+                    message := <<"the timeout of EctoLiteFS.await", _/binary>>},
+                  ?API:await(Repo, Given, Ms))
+     || Given <- [Position, nil], Ms <- [infinity, -1, 1.0, nil]].
 
 names(_) ->
     ?assertEqual('Elixir.EctoLiteFS.Tracker.MyApp.Repo',

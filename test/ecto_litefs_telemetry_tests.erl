@@ -10,8 +10,8 @@
 all_functions_test() ->
     Emit = [F || {F, _Arity} <- ?t:module_info(exports),
                  not lists:member(F, [events, module_info])],
-    ?assertEqual([await_start, await_stop, claim, exception, lag, node, role,
-                  start, stop],
+    ?assertEqual([await_start, await_stop, claim, failed, lag, node, raised,
+                  role, start, stop],
                  lists:usort(Emit)).
 
 names_test() ->
@@ -36,9 +36,9 @@ spans_test() ->
                                     #{telemetry_span_context := Context}}
                                        <- Events, W =:= What]
                end,
-    [A, A, B, B] = Contexts(forward),
-    [C, C] = Contexts(await),
-    ?assertEqual(3, length(lists:usort([A, B, C]))).
+    [A, A, B, B, C, C] = Contexts(forward),
+    [D, D] = Contexts(await),
+    ?assertEqual(4, length(lists:usort([A, B, C, D]))).
 
 await_test() ->
     {_, [{_, _, Start}, {_, #{duration := Duration}, Stop}]} =
@@ -92,7 +92,8 @@ emit_all() ->
 emit() ->
     Now = erlang:monotonic_time(),
     ok = ?t:stop(?t:start(?REPO, insert, node())),
-    ok = ?t:exception(?t:start(?REPO, insert, node()), error, timeout, []),
+    ok = ?t:failed(?t:start(?REPO, insert, node()), unknown, timeout),
+    ok = ?t:raised(?t:start(?REPO, insert, node()), exit, gone, []),
     ok = ?t:claim(Now, done, #{repo => ?REPO, action => insert,
                                primary_node => node()}),
     ok = ?t:await_stop(?t:await_start(?REPO, {1, 2, 3}), ok),

@@ -840,6 +840,7 @@ telemetry_of_each_attempt(Config) ->
     ?assertEqual(Contexts, [maps:get(telemetry_span_context, M)
                             || {[_, _, exception], _,
                                 #{kind := error, reason := not_primary,
+                                  outcome := not_executed,
                                   stacktrace := []} = M} <- Events]).
 
 telemetry_of_an_exception(Config) ->
@@ -847,8 +848,8 @@ telemetry_of_an_exception(Config) ->
     primary(A, [B]),
     {{exit, gone}, [_, {[ecto_litefs, forward, exception], _, Metadata}]} =
         record_on(B, insert, [hooked(<<"ann">>, fun() -> exit(gone) end)]),
-    ?assertMatch(#{kind := exit, reason := gone, stacktrace := [_ | _]},
-                 Metadata).
+    ?assertMatch(#{kind := exit, reason := gone, outcome := raised,
+                   stacktrace := [_ | _]}, Metadata).
 
 record_on(Peer, Action, Args) ->
     ?PEER:call(Peer, ?MODULE, record, [?REPO, Action, Args]).

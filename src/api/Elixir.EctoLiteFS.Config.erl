@@ -15,6 +15,9 @@
 %% The longest time that Erlang waits for anything.
 -define(MILLISECONDS_MAX, 4294967295).
 
+-define(NAME_BYTES_MAX, 255).
+-define(PATH_BYTES_MAX, 4095).
+
 -define(POSITIVE, "a positive integer").
 -define(NOT_NEGATIVE, "a non-negative integer").
 -define(BOUNDED, "at most 4294967295 (milliseconds)").
@@ -138,7 +141,8 @@ table_name(Given) ->
     check(table_name, Given, fun is_binary/1, "a string"),
     check(table_name, Given, fun identifier/1,
           "a valid SQL identifier (alphanumeric and underscores, starting "
-          "with letter or underscore)").
+          "with letter or underscore)"),
+    check(table_name, Given, fun short/1, "at most 255 bytes").
 
 tracking(Given) ->
     check(tracking, Given, fun is_boolean/1, "true or false").
@@ -147,7 +151,9 @@ database(#{database := nil}) ->
     ok;
 database(Given) ->
     check(database, Given, fun text/1, ?TEXT),
-    check(database, Given, fun printable/1, ?PRINTABLE).
+    check(database, Given, fun printable/1, ?PRINTABLE),
+    check(database, Given, fun path/1,
+          "at most 4095 bytes, as an absolute path").
 
 mount(Given) ->
     check(mount, Given,
@@ -181,10 +187,14 @@ printable(Value) ->
     is_binary(unicode:characters_to_binary(Value))
         andalso binary:match(Value, <<0>>) =:= nomatch.
 
+%% docs/PROTOCOL.md has both limits.
+short(Value) -> byte_size(Value) =< ?NAME_BYTES_MAX.
+
+path(Value) -> byte_size(absolute(Value)) =< ?PATH_BYTES_MAX.
+
 identifier(Value) ->
     re:run(Value, "^[a-zA-Z_][a-zA-Z0-9_]*\\z", [{capture, none}]) =:= match.
 
 -spec raise(iodata()) -> no_return().
 raise(Message) ->
-    error(#{'__struct__' => 'Elixir.ArgumentError', '__exception__' => true,
-            message => unicode:characters_to_binary(Message)}).
+    ecto_litefs_struct:argument_error(Message).

@@ -153,10 +153,9 @@ on(Options) ->
 checked(On) when On =:= local; On =:= primary ->
     On;
 checked(On) ->
-    Text = ["the option :on of a query must be :local or :primary, got: ",
-            ecto_litefs_inspect:inspect(On)],
-    error(#{'__struct__' => 'Elixir.ArgumentError', '__exception__' => true,
-            message => unicode:characters_to_binary(Text)}).
+    ecto_litefs_struct:argument_error(
+      ["the option :on of a query must be :local or :primary, got: ",
+       ecto_litefs_inspect:inspect(On)]).
 
 queried(here, _Repo, _Function, _Args, Here) ->
     Here();

@@ -107,13 +107,14 @@ detector(Repo, Role) ->
     'ready?'(Repo)
         andalso ecto_litefs_route:local(ecto_litefs_status:role(Repo)).
 
-%% The tracking row is forgotten, and the detector looks at the directory soon.
+%% The tracking row and what was found by it are forgotten, and the detector looks at the directory soon.
 -spec invalidate_cache(module()) -> ok.
 invalidate_cache(Repo) when is_atom(Repo) ->
     case ready(Repo) of
         {ok, {passthrough, _}} -> ok;
         {ok, Handle} ->
             ok = ecto_litefs_tracking:invalidate(Repo),
+            ok = ecto_litefs_tracked:forget(Repo),
             ecto_litefs_nif:hint(Handle);
         {error, not_ready} ->
             ok

@@ -31,11 +31,9 @@
 'get_tracker!'(Repo) when is_atom(Repo) ->
     case whereis(?TRACKER:process_name(Repo)) of
         undefined ->
-            Message = ["no EctoLiteFS tracker registered for ",
-                       ecto_litefs_inspect:inspect(Repo)],
-            error(#{'__struct__' => 'Elixir.ArgumentError',
-                    '__exception__' => true,
-                    message => unicode:characters_to_binary(Message)});
+            ecto_litefs_struct:argument_error(
+              ["no EctoLiteFS tracker registered for ",
+               ecto_litefs_inspect:inspect(Repo)]);
         Pid ->
             Pid
     end.
@@ -172,5 +170,15 @@ await(Repo, Position) ->
           ecto_litefs_await:outcome().
 await(Repo, nil, Ms) when is_atom(Repo), is_integer(Ms), Ms >= 0 ->
     ok;
+await(Repo, #{'__struct__' := ?POSITION} = Position, Ms)
+  when is_atom(Repo), is_integer(Ms), Ms >= 0 ->
+    ecto_litefs_await:await(Repo, ?POSITION:to_tuple(Position), Ms);
 await(Repo, Position, Ms) when is_atom(Repo), is_integer(Ms), Ms >= 0 ->
-    ecto_litefs_await:await(Repo, ?POSITION:to_tuple(Position), Ms).
+    ecto_litefs_struct:argument_error(
+      ["EctoLiteFS.await wants an %EctoLiteFS.Position{} or nil, got: ",
+       ecto_litefs_inspect:inspect(Position),
+       ". EctoLiteFS.Position.from_string/1 makes one of a string"]);
+await(Repo, _Position, Ms) when is_atom(Repo) ->
+    ecto_litefs_struct:argument_error(
+      ["the timeout of EctoLiteFS.await must be milliseconds, got: ",
+       ecto_litefs_inspect:inspect(Ms)]).

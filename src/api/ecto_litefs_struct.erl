@@ -1,9 +1,10 @@
 %% What the compiler makes for each struct of Elixir: how one is built, and what
-%% its module says of itself.
+%% its module says of itself. And the exception for a wrong argument, as one.
 -module(ecto_litefs_struct).
 
 -export([build/2]).
 -export([info/4]).
+-export([argument_error/1]).
 
 -type fields() :: [{Field :: atom(), Required :: boolean()}].
 
@@ -28,3 +29,8 @@ info(module, Module, _Fields, _Functions) ->
     Module;
 info(What, Module, _Fields, _Functions) ->
     Module:module_info(What).
+
+-spec argument_error(iodata()) -> no_return().
+argument_error(Message) ->
+    error(#{'__struct__' => 'Elixir.ArgumentError', '__exception__' => true,
+            message => unicode:characters_to_binary(Message)}).

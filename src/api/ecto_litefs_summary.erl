@@ -66,18 +66,22 @@ forwards(Repo, Answers) ->
     Here#{sent => ecto_litefs_in_flight:count(Repo)}.
 
 of_snapshot(Repo, #{role := Role, reconnect := Reconnect} = Snapshot, Config) ->
-    #{hostname := Hostname, lag_ms := Lag} = Snapshot,
+    #{lag_ms := Lag} = Snapshot,
     Kind = ecto_litefs_status:kind(Snapshot, Config),
     Known = maps:with([role, since_ms, source, generation, stream, mount],
                       Snapshot),
     Known#{primary_node => primary_node(Repo, Role, Kind),
-           primary_hostname => nil(<<>>, Hostname),
+           primary_hostname => nil(<<>>, primary_hostname(Snapshot)),
            lag_ms => nil(undefined, Lag),
            degraded => ecto_litefs_status:degraded(Snapshot, Config),
            reconnect_pending => Reconnect =/= false}.
 
 nil(Nothing, Nothing) -> nil;
 nil(_Nothing, Value) -> Value.
+
+%% LiteFS names a primary only to the others.
+primary_hostname(#{role := primary, own_hostname := Own}) -> Own;
+primary_hostname(#{hostname := Primary}) -> Primary.
 
 %% Of several claims only the nodes themselves could say which one is right.
 primary_node(Repo, Role, Kind) ->

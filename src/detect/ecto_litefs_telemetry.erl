@@ -5,7 +5,8 @@
 -export([events/0]).
 -export([start/3]).
 -export([stop/1]).
--export([exception/4]).
+-export([raised/4]).
+-export([failed/3]).
 -export([claim/3]).
 -export([node/2]).
 -export([role/4]).
@@ -42,10 +43,18 @@ start(Repo, Action, Node) ->
 stop(Span) ->
     end_span(stop, Span, #{}).
 
--spec exception(span(), error | exit | throw, term(), list()) -> ok.
-exception(Span, Kind, Reason, Stack) ->
+%% On the primary.
+-spec raised(span(), error | exit | throw, term(), list()) -> ok.
+raised(Span, Kind, Reason, Stack) ->
     end_span(exception, Span,
-             #{kind => Kind, reason => Reason, stacktrace => Stack}).
+             #{kind => Kind, reason => Reason, stacktrace => Stack,
+               outcome => raised}).
+
+-spec failed(span(), not_executed | unknown, term()) -> ok.
+failed(Span, Outcome, Reason) ->
+    end_span(exception, Span,
+             #{kind => error, reason => Reason, stacktrace => [],
+               outcome => Outcome}).
 
 %% A node was asked what became of a call. StartedAt: when the question began,
 %% in erlang:monotonic_time/0's unit.

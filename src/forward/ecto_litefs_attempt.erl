@@ -95,22 +95,21 @@ once(Node, Request, Deadline, Call) ->
     try send(Node, Request1, Left, Call) of
         Answer -> answered(Answer, Node, Request1)
     catch
-        error:{erpc, Reason} when Reason =:= noconnection;
-                                  Reason =:= system_limit ->
-            {not_executed, noconnection}; % no process can be made there
-        error:{erpc, notsup} ->
-            {not_executed, other_version};
-        error:{erpc, timeout} ->
-            lost(Node, Request1, Deadline);
-        error:{exception, undef, [{ecto_litefs_executor, _, _, _} | _]} ->
-            {not_executed, no_library};
-        error:{exception, Reason, Stack} ->
-            {raised, error, Reason, Stack, none};
-        exit:{exception, Reason} ->
-            {raised, exit, Reason, [], none};
-        exit:{signal, _Reason} ->
-            {unknown, timeout}
+        error:{erpc, timeout} -> lost(Node, Request1, Deadline);
+        error:{erpc, Reason} -> {not_executed, not_begun(Reason)};
+        error:{exception, Reason, Stack} -> raised(Reason, Stack);
+        exit:{exception, Reason} -> {raised, exit, Reason, [], none};
+        exit:{signal, _Reason} -> {unknown, timeout}
     end.
+
+not_begun(noconnection) -> noconnection;
+not_begun(system_limit) -> noconnection; % no process can be made there
+not_begun(notsup) -> other_version.
+
+raised(undef, [{ecto_litefs_executor, _, _, _} | _]) ->
+    {not_executed, no_library};
+raised(Reason, Stack) ->
+    {raised, error, Reason, Stack, none}.
 
 %% Data goes as it is. A fun goes through the caller's own function, and what
 %% that answers of itself is the result.

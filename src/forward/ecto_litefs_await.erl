@@ -7,6 +7,7 @@
 -export([new/0]).
 -export([child_spec/1]).
 -export([await/3]).
+-export([unavailable/2]).
 -export([here/2]).
 -export([waiters/1]).
 
@@ -35,8 +36,15 @@ await(Repo, Wanted, Ms) ->
     case reached(ecto_litefs_place:of_repo(Repo), Repo, Wanted) of
         true -> ok;
         false -> wait(Repo, Wanted, Ms);
-        unavailable -> {error, unavailable}
+        unavailable -> unavailable(Repo, Wanted)
     end.
+
+%% A wait that is over before it begins: there is nothing to wait for, or nothing
+%% to wait with.
+-spec unavailable(module(), ecto_litefs_position:t() | none) -> outcome().
+unavailable(Repo, Wanted) ->
+    ended(ecto_litefs_telemetry:await_start(Repo, Wanted),
+          {error, unavailable}).
 
 %% How far this node's copy has come, with its term.
 -spec here(module(), non_neg_integer()) ->
@@ -66,7 +74,9 @@ reached({Handle, Db}, Repo, {Term, TxId, Checksum}) ->
 
 wait(Repo, Wanted, Ms) ->
     Span = ecto_litefs_telemetry:await_start(Repo, Wanted),
-    Outcome = ask(Repo, {await, Wanted}, deadline(Ms)),
+    ended(Span, ask(Repo, {await, Wanted}, deadline(Ms))).
+
+ended(Span, Outcome) ->
     ok = ecto_litefs_telemetry:await_stop(Span, result(Outcome)),
     Outcome.
 

@@ -103,25 +103,25 @@ attempt(Node, #forward{request = Request, call = Call} = Forward) ->
     Span = ecto_litefs_telemetry:start(Repo, Action, Node),
     Outcome = ecto_litefs_attempt:run(Node, Request, limits(Forward), Call),
     observe(Span, Outcome),
-    case Outcome of
-        {done, _Result, _Position} -> Outcome;
-        {raised, _Class, _Reason, _Stack, _Text} -> Outcome;
-        {unknown, Why} ->
-            skip(Why, Node),
-            {failed, #{reason => {erpc, timeout, Node}, node => Node,
-                       outcome => unknown}};
-        {not_executed, Why} ->
-            skip(Why, Node),
-            Failure = not_executed(reason(Why, Node), Node),
-            retry(Why, Forward#forward{failure = Failure})
-    end.
+    concluded(Outcome, Node, Forward).
+
+concluded({not_executed, Why}, Node, Forward) ->
+    skip(Why, Node),
+    Failure = not_executed(reason(Why, Node), Node),
+    retry(Why, Forward#forward{failure = Failure});
+concluded({unknown, Why}, Node, _Forward) ->
+    skip(Why, Node),
+    {failed, #{reason => {erpc, timeout, Node}, node => Node,
+               outcome => unknown}};
+concluded(DoneOrRaised, _Node, _Forward) ->
+    DoneOrRaised.
 
 observe(Span, {done, _Result, _Position}) ->
     ecto_litefs_telemetry:stop(Span);
 observe(Span, {raised, Class, Reason, Stack, _Text}) ->
-    ecto_litefs_telemetry:exception(Span, Class, Reason, Stack);
-observe(Span, {_Outcome, Reason}) ->
-    ecto_litefs_telemetry:exception(Span, error, Reason, []).
+    ecto_litefs_telemetry:raised(Span, Class, Reason, Stack);
+observe(Span, {Outcome, Reason}) ->
+    ecto_litefs_telemetry:failed(Span, Outcome, Reason).
 
 %% A node that did not answer is left alone for a while, by all callers.
 skip(noconnection, Node) -> ecto_litefs_breaker:skip(Node);

@@ -15,6 +15,7 @@
 -define(KEY(Repo), {?MODULE, Repo}).
 
 -define(MILLISECONDS_MAX, 4294967295).
+-define(MILLISECONDS, "milliseconds, 0 to 4294967295").
 -define(QUIET_MS, 60_000).
 
 %% The options `await` and `await_timeout` of the call, else those of the Repo.
@@ -23,7 +24,7 @@ wait_ms(Payload, #{await := Await, await_timeout := Ms}) ->
     case {option(await, Payload, Await), option(await_timeout, Payload, Ms)} of
         {true, Timeout} when is_integer(Timeout), Timeout >= 0,
                              Timeout =< ?MILLISECONDS_MAX -> Timeout;
-        {true, Timeout} -> invalid(await_timeout, "milliseconds", Timeout);
+        {true, Timeout} -> invalid(await_timeout, ?MILLISECONDS, Timeout);
         {false, _Timeout} -> none;
         {Other, _Timeout} -> invalid(await, "true or false", Other)
     end.
@@ -53,19 +54,16 @@ done(_Repo, none, _Ms) ->
     ok;
 done(Repo, unavailable, Ms) when is_integer(Ms) ->
     ok = note(Repo, unavailable),
-    Span = ecto_litefs_telemetry:await_start(Repo, none),
-    ok = ecto_litefs_telemetry:await_stop(Span, unavailable),
-    missed(Repo, unavailable, Ms);
+    ended(ecto_litefs_await:unavailable(Repo, none), Repo, Ms);
 done(Repo, Position, none) ->
     note(Repo, Position);
 done(Repo, Position, Ms) ->
     ok = note(Repo, Position),
-    case ecto_litefs_await:await(Repo, Position, Ms) of
-        ok -> ok;
-        {error, Why} -> missed(Repo, Why, Ms)
-    end.
+    ended(ecto_litefs_await:await(Repo, Position, Ms), Repo, Ms).
 
-missed(Repo, Why, Ms) ->
+ended(ok, _Repo, _Ms) ->
+    ok;
+ended({error, Why}, Repo, Ms) ->
     case is_news(Why, ecto_litefs_last_error:get(Repo)) of
         true ->
             ok = ecto_litefs_last_error:put(Repo, {await, Why}),

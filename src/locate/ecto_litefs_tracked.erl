@@ -10,6 +10,7 @@
 -export([new/0]).
 -export([candidates/1]).
 -export([find/3]).
+-export([forget/1]).
 -export([node_name/1]).
 
 -define(TABLE, ?MODULE).
@@ -46,6 +47,14 @@ candidates(Repo) ->
             []
     end.
 
+%% What was found last, so that the next one who asks looks again.
+-spec forget(module()) -> ok.
+forget(Repo) ->
+    _ = try ets:delete(?TABLE, {found, Repo})
+        catch error:badarg -> false
+        end,
+    ok.
+
 %% The same for who waits for it, so many milliseconds at most. Force: whatever
 %% was found a moment ago.
 -spec find(module(), Force :: boolean(), non_neg_integer()) ->
@@ -81,12 +90,16 @@ outcome(Repo) ->
 
 %% -- the process that looks --------------------------------------------------
 
+%% Who wants the row to be read anew does not follow one that may not do that.
 seeker(Repo, Force) ->
-    Name = ecto_litefs_name:of_repo('Elixir.EctoLiteFS.Seeker', Repo),
+    Name = ecto_litefs_name:of_repo(prefix(Force), Repo),
     case whereis(Name) of
         undefined -> spawn(fun() -> seek(Name, Repo, Force) end);
         Pid -> Pid
     end.
+
+prefix(false) -> 'Elixir.EctoLiteFS.Seeker';
+prefix(true) -> 'Elixir.EctoLiteFS.ForcedSeeker'.
 
 %% Of several that set out at once one looks; the others end with it.
 seek(Name, Repo, Force) ->
