@@ -22,6 +22,7 @@
          not_tracked/1,
          plain/1,
          port_killed/1,
+         tables_lost/1,
          let_go_of_another_mount/1,
          cached/1,
          shared/1,
@@ -50,7 +51,7 @@ all() ->
     [promoted, read_by_1_0, one_write, restarted, demoted,
      unknown_keeps_the_term, interrupted_unseen, hostname_comes_later,
      waits_for_the_row, not_waited_for, written_when_it_can_be,
-     without_a_database, not_tracked, plain, port_killed,
+     without_a_database, not_tracked, plain, port_killed, tables_lost,
      let_go_of_another_mount, cached, shared, invalidated, late, database,
      config_that_raises, config_that_hangs].
 
@@ -262,6 +263,19 @@ plain(Config) ->
     ?assertEqual(none, ?PROGRAM:pid(maps:get(port, World))).
 
 %% -- the port ----------------------------------------------------------------
+
+%% The application ecto_litefs was started again under this process. The term
+%% stays, because the row has it.
+tables_lost(Config) ->
+    #{repo := Repo} = World = start(Config),
+    promote(World),
+    {ok, Term} = ?TRACKING:await_term(Repo, ?LONG),
+    true = ets:delete(ecto_litefs_tracking_table),
+    ok = ecto_litefs_tracking_table:new(),
+    ?assertEqual({none, none}, {?TRACKING:term(Repo), ?TRACKING:database(Repo)}),
+    promote(World),
+    ?assertEqual({ok, Term}, ?TRACKING:await_term(Repo, ?LONG)),
+    ?assertEqual({ok, <<"app.db">>}, ?TRACKING:database(Repo)).
 
 port_killed(Config) ->
     #{repo := Repo, port := Port} = World = start(Config),

@@ -74,7 +74,8 @@ enum role status_cell_role(struct status_cell* cell);
 void status_cell_snapshot(struct status_cell* cell, struct status* status);
 /* The same for the owner of the hint: the next change gives a new hint. */
 void status_cell_take(struct status_cell* cell, struct status* status);
-/* The newest position of one database; false where none is known. `era` gets
+/* The newest position of one database; false where none is known, and without
+ * a stream where it was read longer ago than POSITION_FRESH_MS. `era` gets
  * role_state.era of the same moment in both cases: whatever was said of a
  * primary before that position is counted in it. */
 bool status_cell_position(struct status_cell* cell, const char* db,

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "clock.h"
 #include "status_cell_state.h"
 
 /* Ends what pthread_mutex_lock() began; a hint once for each time that the
@@ -19,8 +20,9 @@ void status_cell_post_position(struct status_cell* cell,
                                const struct db_position* position)
 {
     pthread_mutex_lock(&cell->mutex);
-    unlock_moved(
-        cell, !cell->shut && position_table_event(&cell->positions, position));
+    unlock_moved(cell,
+                 !cell->shut && position_table_event(&cell->positions, position,
+                                                     clock_now_ms()));
 }
 
 uint64_t status_cell_position_mark(struct status_cell* cell, const char* db)
@@ -35,8 +37,9 @@ void status_cell_post_read(struct status_cell* cell,
                            const struct db_position* position, uint64_t mark)
 {
     pthread_mutex_lock(&cell->mutex);
-    unlock_moved(cell, !cell->shut && position_table_read(&cell->positions,
-                                                          position, mark));
+    unlock_moved(cell,
+                 !cell->shut && position_table_read(&cell->positions, position,
+                                                    mark, clock_now_ms()));
 }
 
 uint64_t status_cell_position_epoch(struct status_cell* cell)
@@ -51,7 +54,10 @@ bool status_cell_position(struct status_cell* cell, const char* db,
                           struct position* position, uint64_t* era)
 {
     pthread_mutex_lock(&cell->mutex);
-    bool known = position_table_get(&cell->positions, db, position);
+    int64_t since_ms = cell->state.status.stream == STREAM_UP
+                           ? INT64_MIN
+                           : clock_now_ms() - POSITION_FRESH_MS;
+    bool known = position_table_get(&cell->positions, db, since_ms, position);
     *era = cell->state.era;
     pthread_mutex_unlock(&cell->mutex);
     return known;

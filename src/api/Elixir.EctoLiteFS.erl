@@ -150,7 +150,8 @@ with_position(Repo, Fun) when is_atom(Repo), is_function(Fun, 0) ->
 
 written(none, none, _Repo) -> nil;
 written(none, Forwarded, _Repo) -> ?POSITION:new(Forwarded);
-written({ok, _Primaryship}, _Forwarded, Repo) -> written_here(position(Repo)).
+written({ok, _Primaryship}, none, Repo) -> written_here(position(Repo));
+written({ok, _Primaryship}, _Forwarded, _Repo) -> nil. % some here, some there
 
 written_here({ok, Position}) -> Position;
 written_here({error, _Reason}) -> nil.

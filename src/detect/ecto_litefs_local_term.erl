@@ -5,11 +5,13 @@
 %% A row that is read now says of the positions up to now which term they are
 %% of, if no other history has taken their place meanwhile. While the event
 %% stream is up the era says so: it is another one after each word about a
-%% primary, and a history begins with such a word. Without a stream the position
-%% is read before and after the row, and has to be the same.
+%% primary, and a history begins with such a word. That word comes before the
+%% snapshot which replaces this copy, so that a position of before the row must
+%% not be ahead of one that is read after it. Without a stream the position is
+%% read before and after the row, and has to be the same.
 -module(ecto_litefs_local_term).
 
--export([find/3]).
+-export([find/4]).
 -export([here/4]).
 
 -export_type([era/0]).
@@ -45,12 +47,13 @@
 %% milliseconds. Not for ever, because the names of a static lease may differ.
 -define(SETTLE_MS, 2_000).
 
--spec find(module(), ecto_litefs_place:t(), era()) -> found().
-find(Repo, {Handle, _Db} = Place, Era) ->
+%% Of this position, which is one of this era.
+-spec find(module(), ecto_litefs_place:t(), era(),
+           ecto_litefs_nif:position()) -> found().
+find(Repo, {Handle, _Db} = Place, Era, Position) ->
     Question = #question{repo = Repo, place = Place, era = Era},
-    {_Position, Number} = position(Question),
     case ecto_litefs_nif:snapshot(Handle) of
-        #{stream := up} = Snapshot -> in_era(Number, Snapshot, Question);
+        #{stream := up} = Snapshot -> in_era(Position, Snapshot, Question);
         _Snapshot -> at(Question)
     end.
 
@@ -86,15 +89,25 @@ will_have_term(primary, Repo, Ms) ->
 will_have_term(_Role, _Repo, _Ms) ->
     true.
 
-in_era(Number, Snapshot, Question) ->
-    Term = term(Snapshot, Question),
-    case {Term, position(Question)} of
-        {{ok, Local, Keep}, {_Position, Number}} ->
-            {in_era, Number, Local, Keep};
-        {{ok, _Local, _Keep}, {_Position, _Later}} ->
-            unsettled;
-        {Otherwise, _} ->
+in_era({TxId, _}, Snapshot, #question{era = {Number, _}} = Question) ->
+    case term(Snapshot, Question) of
+        {ok, Term, Keep} ->
+            case {is_behind(TxId, Snapshot, Question), position(Question)} of
+                {false, {_Position, Number}} ->
+                    {in_era, Number, Term, Keep};
+                _BehindOrAnotherEra ->
+                    unsettled
+            end;
+        Otherwise ->
             Otherwise
+    end.
+
+is_behind(_TxId, #{mount := plain}, _Question) ->
+    false; % a simulator, which has no file for positions
+is_behind(TxId, _Snapshot, Question) ->
+    case check(Question) of
+        {_Role, {Now, _Checksum}} -> Now < TxId;
+        {_Role, none} -> true
     end.
 
 %% On a busy primary no two positions may be the same; its term is its own.

@@ -127,8 +127,9 @@ missed_why(other_term, _Ms) ->
     "the write";
 missed_why(unavailable, _Ms) ->
     "it cannot be told when this node has it: the tracking row cannot be "
-    "written on the primary, or not be read here (see above, or give "
-    "EctoLiteFS.Supervisor `tracking: false` or `await: false`)".
+    "written on the primary, or not be read here (see above), or the Repo does "
+    "not say which of LiteFS's databases is its own (option `database:`). "
+    "`tracking: false` does without the row, `await: false` does not wait".
 
 -spec unexpected(module(), term()) -> ok.
 unexpected(Repo, Message) ->

@@ -11,6 +11,7 @@
 -export([new/0]).
 -export([child_spec/1]).
 -export([start_link/1]).
+-export([observe/1]).
 -export([observe/3]).
 -export([database/1]).
 -export([term/1]).
@@ -59,6 +60,17 @@ observe(Repo, Kind, Snapshot) ->
     case ecto_litefs_tracking_table:seen(Repo) of
         {ok, Before} -> tell(is_news(Seen, Before), Repo, Seen);
         none -> tell(true, Repo, Seen)
+    end.
+
+%% What this node is now, for a process that has seen nothing: the detector tells
+%% news only.
+-spec observe(ecto_litefs_config:t()) -> ok.
+observe(#{repo := Repo} = Config) ->
+    case ecto_litefs_status:snapshot(Repo) of
+        not_supervised ->
+            ok; % the detector is about to start
+        Snapshot ->
+            observe(Repo, ecto_litefs_status:kind(Snapshot, Config), Snapshot)
     end.
 
 tell(true, Repo, Seen) -> gen_server:cast(name(Repo), {observe, Seen});

@@ -23,20 +23,12 @@
 -spec init(ecto_litefs_config:t()) -> {ok, #state{}}.
 init(#{repo := Repo} = Config) ->
     _ = process_flag(trap_exit, true), % jobs are linked
-    ok = see_again(Repo, ecto_litefs_tracking_table:seen(Repo)),
+    ok = ecto_litefs_tracking_table:release(Repo),
     ok = ecto_litefs_tracking_table:unsee(Repo),
+    ok = ecto_litefs_tracking:observe(Config),
     {ok, #state{repo = Repo, config = Config,
                 cache = ecto_litefs_tracking_cache:new(Config),
                 place = ecto_litefs_tracking_place:find(Config)}}.
-
-%% What the process that was killed saw: the detector tells news only.
-see_again(Repo, {ok, #{id := Id} = Seen}) when Id =/= none ->
-    case ecto_litefs_primaryship:term(Repo) of
-        {ok, Id} -> gen_server:cast(self(), {observe, Seen});
-        _Over -> ok
-    end;
-see_again(_Repo, _NothingOrNoPrimary) ->
-    ok.
 
 -spec handle_call({await_term, Deadline :: integer()}
                   | {row, Force :: boolean(), Deadline :: integer()},
@@ -55,7 +47,8 @@ handle_call({row, Force, Deadline}, From, #state{cache = Cache} = State) ->
 -spec handle_cast({observe, ecto_litefs_tracking:seen()} | invalidate,
                   #state{}) -> {noreply, #state{}}.
 handle_cast({observe, Seen}, #state{repo = Repo} = State) ->
-    State1 = observe(Seen, forget_row(Seen, let_go(Seen, State))),
+    Known = known(ecto_litefs_tracking_table:seen(Repo), State),
+    State1 = observe(Seen, forget_row(Seen, let_go(Seen, Known))),
     ok = ecto_litefs_tracking_table:see(Repo, Seen),
     {noreply, settle(State1#state{seen = Seen})};
 handle_cast(invalidate, State) ->
@@ -68,6 +61,14 @@ handle_info(Message, State) ->
     {noreply, settle(event([claim, cache, place], Message, State))}.
 
 %% -- what the detector saw ---------------------------------------------------
+
+%% The application ecto_litefs was stopped and started again under this process,
+%% and its tables are empty.
+known(none, #state{config = Config, seen = Seen} = State) when Seen =/= none ->
+    Place = ecto_litefs_tracking_place:find(Config),
+    (stepped_down(State))#state{place = Place};
+known(_Seen, State) ->
+    State.
 
 %% The database may be on a mount that is dead, or is another one now.
 let_go(#{kind := litefs, mount := Mount},

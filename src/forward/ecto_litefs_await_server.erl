@@ -148,7 +148,8 @@ connect(#state{repo = Repo, handle = Handle} = State) ->
 
 subscribe(Handle, Db, State) ->
     case ecto_litefs_nif:subscribe(Handle) of
-        ok -> State#state{handle = Handle, db = Db, watched = false};
+        ok -> State#state{handle = Handle, db = Db, era = {none, 0},
+                          watched = false};
         {error, closed} -> State#state{handle = none, watched = false}
     end.
 
@@ -210,7 +211,7 @@ look(_Position, State) ->
 
 start_look(At, #state{repo = Repo, handle = Handle, db = Db, era = Era}) ->
     {_Pid, Look} = spawn_monitor(fun() ->
-        Found = ecto_litefs_local_term:find(Repo, {Handle, Db}, Era),
+        Found = ecto_litefs_local_term:find(Repo, {Handle, Db}, Era, At),
         exit({found, Handle, At, Found})
     end),
     Look.

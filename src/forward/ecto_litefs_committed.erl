@@ -7,7 +7,8 @@
 -export_type([position/0]).
 
 %% none: there is nothing to wait for, because there is no LiteFS, or it is
-%% another database than the Repo's own. unavailable: it cannot be told.
+%% another database than the Repo's own. unavailable: it cannot be told, also
+%% where nobody knows which database of LiteFS is the Repo's.
 -type position() :: ecto_litefs_position:t() | unavailable | none.
 
 %% The term's row is written within milliseconds of a promotion. A write that
@@ -30,7 +31,7 @@ term_first(Repo, Ms) ->
 -spec look(module(), term_before(), non_neg_integer()) ->
           {ecto_litefs_nif:role(), position()}.
 look(Repo, none, Ms) ->
-    {ecto_litefs_status:check(Repo, Ms), none};
+    {ecto_litefs_status:check(Repo, Ms), unavailable};
 look(Repo, {Db, Term}, Ms) ->
     {Role, Position} = ecto_litefs_status:check(Repo, Db, Ms),
     {Role, position(Term, Position, ecto_litefs_tracking:term(Repo))}.

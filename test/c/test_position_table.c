@@ -5,11 +5,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "position_table.h"
 #include "status_cell.h"
 
 static struct position_table table;
+static int64_t now_ms = 1000000;
 
 static struct db_position at(const char* db, uint64_t txid)
 {
@@ -23,14 +26,14 @@ static bool event(const char* db, uint64_t txid)
 {
     struct db_position position = at(db, txid);
 
-    return position_table_event(&table, &position);
+    return position_table_event(&table, &position, now_ms);
 }
 
 static bool has_read(const char* db, uint64_t txid, uint64_t mark)
 {
     struct db_position position = at(db, txid);
 
-    return position_table_read(&table, &position, mark);
+    return position_table_read(&table, &position, mark, now_ms);
 }
 
 /* 0 where nothing is known. */
@@ -38,7 +41,7 @@ static uint64_t known(const char* db)
 {
     struct position position;
 
-    if (!position_table_get(&table, db, &position)) {
+    if (!position_table_get(&table, db, INT64_MIN, &position)) {
         return 0;
     }
     ck_assert_uint_eq(position.checksum, ~position.txid);
@@ -70,7 +73,7 @@ START_TEST(the_same_txid_with_another_checksum_is_news)
 
     event("a", 3);
     forked.checksum = 1;
-    ck_assert(position_table_event(&table, &forked));
+    ck_assert(position_table_event(&table, &forked, now_ms));
 }
 END_TEST
 
@@ -125,9 +128,71 @@ START_TEST(databases_that_came_too_late_are_not_kept)
         snprintf(db, sizeof db, "%d", i);
         ck_assert_int_eq(event(db, 1), i < POSITIONS_MAX);
     }
-    ck_assert(!has_read(db, 1, position_table_mark(&table, db)));
     ck_assert_uint_eq(known(db), 0);
     ck_assert(event("0", 2));
+}
+END_TEST
+
+/* The one without an event for the longest time. */
+START_TEST(a_read_takes_the_place_of_the_oldest)
+{
+    char db[16];
+
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        snprintf(db, sizeof db, "%d", i);
+        event(db, 1);
+    }
+    event("0", 2);
+    ck_assert(has_read("late", 5, position_table_mark(&table, "late")));
+    ck_assert_uint_eq(known("late"), 5);
+    ck_assert_uint_eq(known("0"), 2);
+    ck_assert_uint_eq(known("1"), 0);
+    ck_assert(!event("1", 2));
+    ck_assert(event("late", 6));
+    ck_assert_int_eq(table.count, POSITIONS_MAX);
+}
+END_TEST
+
+/* Of one that has no place nobody knows which event was its own. */
+START_TEST(an_event_of_another_ends_the_mark_of_one_without_a_place)
+{
+    char db[16];
+    uint64_t mark;
+    uint64_t epoch;
+
+    for (int i = 0; i < POSITIONS_MAX; i++) {
+        snprintf(db, sizeof db, "%d", i);
+        event(db, 1);
+    }
+    epoch = table.epoch;
+    mark = position_table_mark(&table, "late");
+    event("late", 8);
+    ck_assert(!has_read("late", 7, mark));
+
+    mark = position_table_mark(&table, "0");
+    event("0", 2);
+    ck_assert(has_read("late", 8, position_table_mark(&table, "late")));
+    for (int i = 1; known("0") != 0; i++) { /* until it has lost its place */
+        snprintf(db, sizeof db, "late%d", i);
+        has_read(db, 1, position_table_mark(&table, db));
+    }
+    ck_assert(!has_read("0", 1, mark));
+    ck_assert_uint_eq(table.epoch, epoch); /* nothing was forgotten */
+}
+END_TEST
+
+START_TEST(what_was_heard_is_fresh_for_a_while)
+{
+    struct position position;
+
+    event("a", 7);
+    ck_assert(position_table_get(&table, "a", now_ms, &position));
+    ck_assert(!position_table_get(&table, "a", now_ms + 1, &position));
+    now_ms += POSITION_FRESH_MS;
+    ck_assert(!has_read("a", 7, position_table_mark(&table, "a")));
+    ck_assert(position_table_get(&table, "a", now_ms, &position));
+    now_ms += POSITION_FRESH_MS + 1;
+    ck_assert(has_read("a", 7, position_table_mark(&table, "a")));
 }
 END_TEST
 
@@ -152,6 +217,13 @@ static void count(void* ctx)
     atomic_fetch_add((atomic_int*)ctx, 1);
 }
 
+static void post(enum role_input_type type)
+{
+    const struct role_input input = {.type = type};
+
+    status_cell_post(cell, &input, NULL);
+}
+
 static void cell_set_up(void)
 {
     const struct role_config config = {.stream_enabled = true,
@@ -159,6 +231,8 @@ static void cell_set_up(void)
     const struct status_cell_hooks hooks = {.moved = count, .ctx = &hints};
 
     ck_assert_int_eq(status_cell_open(&config, &hooks, &cell), 0);
+    post(INPUT_STREAM_OPENED);
+    post(INPUT_STREAM_PRIMARY); /* what is known stays so */
     atomic_store(&hints, 0);
 }
 
@@ -179,13 +253,6 @@ static void post_read(const char* db, uint64_t txid)
     struct db_position position = at(db, txid);
 
     status_cell_post_read(cell, &position, status_cell_position_mark(cell, db));
-}
-
-static void post(enum role_input_type type)
-{
-    const struct role_input input = {.type = type};
-
-    status_cell_post(cell, &input, NULL);
 }
 
 static int take(void)
@@ -249,20 +316,50 @@ START_TEST(a_stream_that_comes_or_goes_takes_the_positions_along)
     struct db_position old = at("a", 9);
 
     post_read("a", 1);
-    post(INPUT_STREAM_OPENED);
-    post(INPUT_STREAM_PRIMARY);
+    post(INPUT_STREAM_DOWN);
     ck_assert_uint_ne(status_cell_position_epoch(cell), epoch);
     ck_assert_uint_eq(cell_knows("a"), 0);
     status_cell_post_read(cell, &old, mark);
     ck_assert_uint_eq(cell_knows("a"), 0);
+    post_read("a", 1);
+    epoch = status_cell_position_epoch(cell);
+    post(INPUT_STREAM_DOWN); /* said twice */
+    ck_assert_uint_eq(status_cell_position_epoch(cell), epoch);
+    post(INPUT_STREAM_OPENED);
+    post(INPUT_STREAM_PRIMARY);
+    ck_assert_uint_ne(status_cell_position_epoch(cell), epoch);
+    ck_assert_uint_eq(cell_knows("a"), 0);
     post_event("a", 2);
     post(INPUT_STREAM_PRIMARY); /* a change of the primary is none of it */
     ck_assert_uint_eq(cell_knows("a"), 2);
+}
+END_TEST
+
+static void wait_ms(int64_t ms)
+{
+    int64_t until_ms = clock_now_ms() + ms;
+
+    while (!clock_has_reached(until_ms)) {
+        usleep(1000);
+    }
+}
+
+/* Another history may have come since, and nobody would have said so. */
+START_TEST(without_a_stream_a_position_is_known_for_a_moment_only)
+{
+    bool known = false;
+
+    post_event("a", 1);
+    wait_ms(POSITION_FRESH_MS + 1);
+    ck_assert_uint_eq(cell_knows("a"), 1);
     post(INPUT_STREAM_DOWN);
+    for (int i = 0; i < 100 && !known; i++) { /* this machine may pause */
+        post_read("a", 2);
+        known = cell_knows("a") == 2;
+    }
+    ck_assert(known);
+    wait_ms(POSITION_FRESH_MS + 1);
     ck_assert_uint_eq(cell_knows("a"), 0);
-    post_read("a", 3);
-    post(INPUT_STREAM_DOWN);
-    ck_assert_uint_eq(cell_knows("a"), 3);
 }
 END_TEST
 
@@ -349,12 +446,15 @@ static void* post_reads(void* arg)
 /* A hint that was lost makes it hang, which the limit of the test tells. */
 START_TEST(who_waits_for_hints_sees_the_last_position)
 {
-    const struct role_config config = {.probe_timeout_ms = 60000};
+    const struct role_config config = {.stream_enabled = true,
+                                       .probe_timeout_ms = 60000};
     const struct status_cell_hooks hooks = {.moved = send_hint};
     pthread_t threads[2];
     uint64_t seen = 0;
 
     ck_assert_int_eq(status_cell_open(&config, &hooks, &cell), 0);
+    post(INPUT_STREAM_OPENED);
+    post(INPUT_STREAM_PRIMARY);
     status_cell_subscribe(cell);
     post_event("a", 1);
     pthread_create(&threads[0], NULL, post_events, NULL);
@@ -388,6 +488,10 @@ Suite* suite_position_table(void)
     tcase_add_test(tables,
                    what_is_forgotten_is_not_brought_back_by_an_old_read);
     tcase_add_test(tables, databases_that_came_too_late_are_not_kept);
+    tcase_add_test(tables, a_read_takes_the_place_of_the_oldest);
+    tcase_add_test(tables,
+                   an_event_of_another_ends_the_mark_of_one_without_a_place);
+    tcase_add_test(tables, what_was_heard_is_fresh_for_a_while);
     tcase_add_test(tables, a_name_of_full_length_is_found_again);
     suite_add_tcase(suite, tables);
     tcase_add_checked_fixture(cells, cell_set_up, cell_tear_down);
@@ -395,6 +499,8 @@ Suite* suite_position_table(void)
     tcase_add_test(cells, one_hint_of_positions_until_they_are_taken);
     tcase_add_test(cells,
                    a_stream_that_comes_or_goes_takes_the_positions_along);
+    tcase_add_test(cells,
+                   without_a_stream_a_position_is_known_for_a_moment_only);
     tcase_add_test(cells, the_era_is_told_with_a_position_and_without_one);
     tcase_add_test(cells, a_shut_cell_knows_no_position);
     suite_add_tcase(suite, cells);
