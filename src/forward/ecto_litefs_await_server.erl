@@ -226,8 +226,7 @@ found({found, Handle, _At, {at, Position, Term}},
 found({found, Handle, {TxId, _}, {failed, _Reason}},
       #state{handle = Handle, waiters = Waiters} = State) ->
     left(ecto_litefs_waiters:give_up(TxId, Waiters), State);
-found(_UnsettledOrKilled, State) ->
-    State. % the next tick tries again
+found(_UnsettledOrKilled, State) -> State. % the next tick tries again
 
 keep(keep, Term, #state{repo = Repo, handle = Handle, era = {Era, _Since}}) ->
     ecto_litefs_known_term:put(Repo, {Handle, Era}, Term);
