@@ -17,6 +17,7 @@
 -export([replica_is_hinted_and_has_the_position/1]).
 -export([without_a_stream_a_watched_position_is_followed/1]).
 -export([unknown_after_the_stream_was_lost_until_it_is_read/1]).
+-export([one_of_many_databases_has_a_place/1]).
 -export([another_primary_is_another_era_before_its_positions/1]).
 -export([primary_knows_its_own_hostname/1]).
 -export([clean_stop_between_checks/1]).
@@ -26,12 +27,14 @@
 
 -define(nif, ecto_litefs_nif).
 -define(DB, <<"app.db">>).
+-define(KEPT, 16). % databases
 
 all() ->
     [check_gives_the_position_after_the_commit,
      replica_is_hinted_and_has_the_position,
      without_a_stream_a_watched_position_is_followed,
      unknown_after_the_stream_was_lost_until_it_is_read,
+     one_of_many_databases_has_a_place,
      another_primary_is_another_era_before_its_positions,
      primary_knows_its_own_hostname,
      clean_stop_between_checks,
@@ -109,7 +112,34 @@ without_a_stream_a_watched_position_is_followed(Config) ->
      end || _ <- lists:seq(1, 20)],
     ok = ecto_litefs_test_sqlite:close(Db),
     ok = ?nif:watch_position(B, ?DB, false),
-    no_descriptor(Cluster, b).
+    no_descriptor(Cluster, b),
+    true = e2e_wait:until("what was read is of the past", fun() ->
+        position(B, ?DB) =:= unknown
+    end).
+
+%% The stream has told of as many others as are kept, before somebody wants to
+%% know this one.
+one_of_many_databases_has_a_place(Config) ->
+    Cluster = cluster(Config),
+    B = open(Cluster, b),
+    ok = ?nif:subscribe(B),
+    _ = [write(Cluster, a, "CREATE TABLE t (x)",
+               <<"tenant", (integer_to_binary(N))/binary, ".db">>)
+         || N <- lists:seq(1, ?KEPT + 3)],
+    true = e2e_wait:until("all places are taken", fun() ->
+        case ?nif:positions(B) of
+            Positions when map_size(Positions) =:= ?KEPT ->
+                not is_map_key(?DB, Positions);
+            Fewer ->
+                Fewer
+        end
+    end),
+    ok = ?nif:watch_position(B, ?DB, true),
+    {ok, Db} = open_database(Cluster, a),
+    ok = await_hint(B, file_position(Cluster, a)),
+    insert(Db),
+    ok = await_hint(B, file_position(Cluster, a)),
+    ok = ecto_litefs_test_sqlite:close(Db).
 
 unknown_after_the_stream_was_lost_until_it_is_read(Config) ->
     Cluster = cluster(Config),
@@ -313,12 +343,18 @@ no_descriptor(Cluster, Name) ->
 %%% The database
 
 write(Cluster, Name, Sql) ->
-    {ok, Db} = open_database(Cluster, Name),
+    write(Cluster, Name, Sql, ?DB).
+
+write(Cluster, Name, Sql, File) ->
+    {ok, Db} = open_database(Cluster, Name, File),
     _ = ecto_litefs_test_sqlite:execute(Db, Sql, []),
     ecto_litefs_test_sqlite:close(Db).
 
 open_database(Cluster, Name) ->
-    ecto_litefs_test_sqlite:open(#{database => path(Cluster, Name, ?DB),
+    open_database(Cluster, Name, ?DB).
+
+open_database(Cluster, Name, File) ->
+    ecto_litefs_test_sqlite:open(#{database => path(Cluster, Name, File),
                                    journal_mode => wal}).
 
 insert(Db) ->
