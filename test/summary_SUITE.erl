@@ -125,7 +125,8 @@ killed_caller_is_not_counted(Config) ->
     {A, B} = ?config(peers, Config),
     Caller = ?PEER:call(B, erlang, spawn,
                         [?API, run_on_primary, [?REPO, {?MODULE, hold, []}]]),
-    until(B, fun(#{forwards := #{sent := Sent}}) -> Sent =:= 1 end),
+    until(A, fun(#{forwards := #{running := Running}}) -> Running =:= 1 end),
+    ?assertMatch(#{forwards := #{sent := 1}}, status(B)),
     true = ?PEER:call(B, erlang, exit, [Caller, kill]),
     until(B, fun(#{forwards := #{sent := Sent}}) -> Sent =:= 0 end),
     release(A).
