@@ -9,7 +9,7 @@ help:
 	@echo "make             build (C and Erlang)"
 	@echo "make demo        three nodes, a forwarded write, a failover: a minute"
 	@echo "make test        all tests; ends with N passed, N failed, N skipped"
-	@echo "make check       warnings, format, lint, layers, types, sanitizers"
+	@echo "make check       warnings, format, lint, layers, types, sanitizers, fuzzing"
 	@echo "make e2e         the end-to-end cases on real LiteFS"
 	@echo "make e2e-consul  the failover cases of it with the real Consul"
 	@echo "make bench       the table of figures"

@@ -8,6 +8,7 @@
 -export([start/1]).
 -export([restart_supervisor/1]).
 -export([add_supervisors/1]).
+-export([add_supervisors/2]).
 -export([renew_supervisors/2]).
 -export([init/1]).
 -export([changeset/1]).
@@ -106,9 +107,14 @@ restart_supervisor(Options) ->
 %% Repos on the same directory, whose modules need not exist.
 -spec add_supervisors([module()]) -> ok.
 add_supervisors(Repos) ->
+    add_supervisors(Repos, []).
+
+%% With further options.
+-spec add_supervisors([module()], [{atom(), term()}]) -> ok.
+add_supervisors(Repos, Further) ->
     #{supervisor := Options} = persistent_term:get({?MODULE, options}),
     lists:foreach(fun(Repo) ->
-        {ok, Pid} = ?SUPERVISOR:start_link([{repo, Repo} | Options]),
+        {ok, Pid} = ?SUPERVISOR:start_link([{repo, Repo} | Further ++ Options]),
         true = unlink(Pid)
     end, Repos).
 

@@ -21,6 +21,7 @@
 
 -define(REPO, 'Elixir.TestRepo').
 -define(API, 'Elixir.EctoLiteFS').
+-define(POSITION, 'Elixir.EctoLiteFS.Position').
 -define(MAX_LAG, 2000).
 
 all() ->
@@ -65,7 +66,15 @@ status_of_primary_and_replica(Config) ->
                                        {c, replica, <<"a">>}]],
     ?assertMatch(#{lag_ms := 0}, status(Cluster, a)),
     {ok, _Item} = e2e_cluster:insert(Cluster, b, <<"ann">>),
-    ?assertMatch(#{last_error := nil}, status(Cluster, b)).
+    ?assertMatch(#{last_error := nil}, status(Cluster, b)),
+    {ok, {Term, _TxId, _Checksum} = Position} =
+        e2e_cluster:call(Cluster, a, ecto_litefs_await, {here, [?REPO, 2000]}),
+    ?assert(Term > 0),
+    [await_status(Cluster, Name,
+                  fun(#{term := T, position := P, waiters := Waiters}) ->
+                          {T, P, Waiters} =:=
+                              {Term, ?POSITION:new(Position), 0}
+                  end) || Name <- [a, b, c]].
 
 %% LiteFS of the primary is stopped. Its replica hears nothing more, and only
 %% the lag says so; on the primary's own node each call into LiteFS hangs.

@@ -156,12 +156,15 @@ nobody_waits_and_nobody_wakes(Config) ->
     Waiter = waiting({7, 70}, ?LONG_MS),
     tx(Config, {7, 70}),
     ok = outcome(Waiter),
-    1 = erlang:trace(whereis(?AWAIT), true, ['receive']),
+    Traced = whereis(?AWAIT),
+    1 = erlang:trace(Traced, true, ['receive']),
     [begin
          tx(Config, {N, N}),
          ok = ecto_litefs_test_wait:until(ok, fun() -> there({N, N}) end)
      end || N <- lists:seq(9, 200)],
-    1 = erlang:trace(whereis(?AWAIT), false, ['receive']),
+    1 = erlang:trace(Traced, false, ['receive']),
+    Delivered = erlang:trace_delivered(Traced),
+    receive {trace_delivered, Traced, Delivered} -> ok end,
     ?assert(length(received()) =< 2).
 
 %% Without the process.

@@ -169,25 +169,35 @@ locked(Config) ->
     {Repo, Server} = start(Config),
     ok = ?PORT:mode(Repo, readwrite),
     ok = ?PORT:write_row(Repo, row(1), ?LONG),
-    Pid = ?PROGRAM:pid(Server),
     ok = sql(Other, "BEGIN EXCLUSIVE"),
-    {Time, Result} = timer:tc(fun() -> ?PORT:write_row(Repo, row(2), 300) end),
-    ?assertMatch({error, {busy, 5, _}}, Result),
-    ?assert(Time < 300_000),
+    ok = said_busy(Server, fun() -> ?PORT:write_row(Repo, row(2), 400) end),
     ok = sql(Other, "COMMIT"),
     ok = ?PORT:write_row(Repo, row(2), ?LONG),
-    ?assertEqual(Pid, ?PROGRAM:pid(Server)),
     %% without a WAL nobody can read either, nor open it
     ok = ?PORT:close(Repo),
+    Pid = ?PROGRAM:pid(Server),
     ?WAIT:until([], fun() -> ?PROGRAM:descriptors(Pid) end),
     [{<<"delete">>}] = rows(Other, "PRAGMA journal_mode = delete"),
     ok = sql(Other, "BEGIN EXCLUSIVE"),
-    ?assertMatch({error, {busy, 5, _}}, ?PORT:read_row(Repo, 300)),
+    ok = said_busy(Server, fun() -> ?PORT:read_row(Repo, 400) end),
     ok = sql(Other, "COMMIT"),
     ?assertEqual({ok, row(2)}, ?PORT:read_row(Repo, ?LONG)),
-    ?assertEqual(Pid, ?PROGRAM:pid(Server)),
-    ?assertEqual([], ?LOG:lines()),
     ok = stop(Server).
+
+%% By the program, 100 ms before the deadline of 400. A machine that stands
+%% still for that long makes a timeout of it, and that of the program its last;
+%% so it is asked again, but not for ever.
+said_busy(Server, Ask) ->
+    ?WAIT:until({busy, 5, early, same_program, []}, fun() ->
+        Pid = ?PROGRAM:pid(Server),
+        {Time, Answer} = timer:tc(Ask),
+        said(Answer, Time < 350_000, ?PROGRAM:pid(Server) =:= Pid)
+    end).
+
+said({error, {Code, Extended, _Text}}, true, true) ->
+    {Code, Extended, early, same_program, ?LOG:lines()};
+said(Answer, IsEarly, IsSameProgram) ->
+    {Answer, IsEarly, IsSameProgram, ?LOG:lines()}.
 
 %% -- a program that hangs ----------------------------------------------------
 

@@ -8,6 +8,7 @@
 -export([suite/0, all/0, init_per_testcase/2, end_per_testcase/2]).
 -export([primary_and_replica/1,
          not_ready/1,
+         waiters_are_counted/1,
          forwards_are_counted/1,
          killed_caller_is_not_counted/1,
          last_error_of_a_forward/1,
@@ -21,47 +22,58 @@
 -define(REPO, 'Elixir.TestRepo').
 -define(PEER, ecto_litefs_test_peer).
 -define(API, 'Elixir.EctoLiteFS').
+-define(POSITION, 'Elixir.EctoLiteFS.Position').
+-define(LONG_MS, 20_000).
 -define(STREAM, {event_stream_url, <<"http://127.0.0.1:1/events">>}).
 
 suite() -> [{timetrap, {seconds, 60}}].
 
 all() ->
-    [primary_and_replica, not_ready, forwards_are_counted,
-     killed_caller_is_not_counted, last_error_of_a_forward,
-     several_claims_name_nobody, answers_while_others_hang, leaves_no_message].
+    [primary_and_replica, not_ready, waiters_are_counted,
+     forwards_are_counted, killed_caller_is_not_counted,
+     last_error_of_a_forward, several_claims_name_nobody,
+     answers_while_others_hang, leaves_no_message].
 
 init_per_testcase(Name, Config) ->
     [] = os:cmd("epmd -daemon"),
     Peers = [A, B] = [?PEER:start(Node) || Node <- [a, b]],
     ok = ?PEER:connect(Peers),
-    Directory = filename:join(?config(priv_dir, Config), atom_to_list(Name)),
+    Case = [{name, Name}, {peers, {A, B}} | Config],
     [begin
-         Own = filename:join(Directory, integer_to_list(Index)),
-         ok = ?PEER:repo(Peer, ?REPO, Own),
-         ok = ?PEER:supervise(Peer, ?REPO, Own,
-                              [{mount, plain}, ?STREAM, {primary_wait, 300}]),
-         ok = ?PEER:call(Peer, ?API, set_replica, [?REPO])
+         ok = ?PEER:repo(Peer, ?REPO, directory(Index, Case)),
+         ok = supervise(Peer, directory(Index, Case), [])
      end || {Index, Peer} <- lists:enumerate(Peers)],
     ok = ?PEER:call(A, ?API, set_primary, [?REPO, ?PEER:node(A)]),
     until(B, fun(#{primary_node := Node}) -> Node =:= ?PEER:node(A) end),
-    [{peers, {A, B}} | Config].
+    Case.
+
+directory(Index, Config) ->
+    filename:join([?config(priv_dir, Config), ?config(name, Config),
+                   integer_to_list(Index)]).
+
+supervise(Peer, Directory, Options) ->
+    ok = ?PEER:supervise(Peer, ?REPO, Directory,
+                         [{mount, plain}, ?STREAM, {primary_wait, 300}
+                          | Options]),
+    ?PEER:call(Peer, ?API, set_replica, [?REPO]).
 
 end_per_testcase(_Name, Config) ->
     {A, B} = ?config(peers, Config),
     [?PEER:stop(Peer) || Peer <- [A, B]],
     ok.
 
+%% A term is for LiteFS only, and a position has one.
 primary_and_replica(Config) ->
     {A, B} = ?config(peers, Config),
     Node = ?PEER:node(A),
     #{since_ms := Since, generation := Generation} = Primary = status(A),
     ?assertEqual(#{role => primary, source => manual, primary_node => Node,
-                   primary_hostname => nil, lag_ms => nil, degraded => false,
-                   stream => down, mount => plain, reconnect_pending => false,
+                   primary_hostname => nil, term => nil, position => nil,
+                   lag_ms => nil, degraded => false, stream => down,
+                   mount => plain, reconnect_pending => false, waiters => 0,
                    forwards => #{sent => 0, running => 0, queued => 0},
                    last_error => nil},
-                 maps:without([since_ms, generation, term, position, waiters],
-                              Primary)),
+                 maps:without([since_ms, generation], Primary)),
     ?assert(Since >= 0 andalso Generation > 0),
     ?assertMatch(#{role := replica, primary_node := Node,
                    degraded := false, last_error := nil,
@@ -69,6 +81,23 @@ primary_and_replica(Config) ->
     ok = ?PEER:call(A, ?API, set_replica, [?REPO]),
     until(B, fun(#{primary_node := Named}) -> Named =:= nil end),
     ?assertMatch(#{role := replica, primary_node := nil}, status(A)).
+
+%% On a plain directory no position ever comes.
+waiters_are_counted(Config) ->
+    {_, B} = ?config(peers, Config),
+    Database = list_to_binary(filename:join(directory(2, Config), "db")),
+    ok = ?PEER:unsupervise(B, ?REPO),
+    ok = supervise(B, directory(2, Config), [{database, Database}]),
+    Waiters = [waiter(B), waiter(B)],
+    [begin
+         until(B, fun(#{waiters := Count}) -> Count =:= Left end),
+         true = ?PEER:call(B, erlang, exit, [Waiter, kill])
+     end || {Left, Waiter} <- lists:zip([2, 1], Waiters)],
+    until(B, fun(#{waiters := Count}) -> Count =:= 0 end).
+
+waiter(Peer) ->
+    ?PEER:call(Peer, erlang, spawn,
+               [?API, await, [?REPO, ?POSITION:new({0, 7, 70}), ?LONG_MS]]).
 
 not_ready(Config) ->
     {A, _} = ?config(peers, Config),
@@ -96,7 +125,8 @@ killed_caller_is_not_counted(Config) ->
     {A, B} = ?config(peers, Config),
     Caller = ?PEER:call(B, erlang, spawn,
                         [?API, run_on_primary, [?REPO, {?MODULE, hold, []}]]),
-    until(B, fun(#{forwards := #{sent := Sent}}) -> Sent =:= 1 end),
+    until(A, fun(#{forwards := #{running := Running}}) -> Running =:= 1 end),
+    ?assertMatch(#{forwards := #{sent := 1}}, status(B)),
     true = ?PEER:call(B, erlang, exit, [Caller, kill]),
     until(B, fun(#{forwards := #{sent := Sent}}) -> Sent =:= 0 end),
     release(A).
@@ -147,9 +177,12 @@ answers_while_others_hang(Config) ->
     {A, _} = ?config(peers, Config),
     [ok = ?PEER:call(A, sys, suspend, [Name])
      || Name <- ['Elixir.EctoLiteFS.Tracker.TestRepo',
-                 'Elixir.EctoLiteFS.Admission.TestRepo']],
+                 'Elixir.EctoLiteFS.Admission.TestRepo',
+                 'Elixir.EctoLiteFS.Tracking.TestRepo',
+                 'Elixir.EctoLiteFS.Await.TestRepo']],
     Timed = [?PEER:call(A, ?MODULE, timed, [?REPO]) || _ <- [1, 2, 3]],
-    [?assertMatch({ok, #{role := primary,
+    [?assertMatch({ok, #{role := primary, waiters := nil, term := nil,
+                         position := nil,
                          forwards := #{running := nil, queued := nil}}}, Status)
      || {_Ms, Status} <- Timed],
     ?assertMatch(Ms when Ms < 300, lists:min([Ms || {Ms, _} <- Timed])).

@@ -25,6 +25,8 @@
          tables_lost/1,
          let_go_of_another_mount/1,
          cached/1,
+         forced/1,
+         expired/1,
          shared/1,
          invalidated/1,
          late/1,
@@ -52,8 +54,8 @@ all() ->
      unknown_keeps_the_term, interrupted_unseen, hostname_comes_later,
      waits_for_the_row, not_waited_for, written_when_it_can_be,
      without_a_database, not_tracked, plain, port_killed, tables_lost,
-     let_go_of_another_mount, cached, shared, invalidated, late, database,
-     config_that_raises, config_that_hangs].
+     let_go_of_another_mount, cached, forced, expired, shared, invalidated,
+     late, database, config_that_raises, config_that_hangs].
 
 init_per_testcase(Name, Config) ->
     Directory = filename:join(?config(priv_dir, Config), atom_to_list(Name)),
@@ -308,20 +310,40 @@ let_go_of_another_mount(Config) ->
 
 %% -- the cache ---------------------------------------------------------------
 
+%% Nobody reads again what was read a moment ago, not even by force.
 cached(Config) ->
     #{repo := Repo} = World =
-        start(Config, #{cache_ttl => 300, refresh_grace_period => 60}),
+        start(Config, #{cache_ttl => ?LONG, refresh_grace_period => ?LONG}),
     observe(World, #{role => replica}),
     node_is(Config, "n1"),
     ?assertEqual(<<"n1">>, node_in_row(Repo, false)),
     node_is(Config, "n2"),
     ?assertEqual(<<"n1">>, node_in_row(Repo, false)),
-    ?assertEqual(<<"n1">>, node_in_row(Repo, true)), % others have just asked
-    ?WAIT:until(<<"n2">>, fun() -> node_in_row(Repo, true) end),
-    node_is(Config, "n3"),
+    ?assertEqual(<<"n1">>, node_in_row(Repo, true)). % others have just asked
+
+%% After its grace period, and for those who do not force it, too.
+forced(Config) ->
+    #{repo := Repo} = World =
+        start(Config, #{cache_ttl => ?LONG, refresh_grace_period => 60}),
+    observe(World, #{role => replica}),
+    node_is(Config, "n1"),
     Start = erlang:monotonic_time(millisecond),
-    ?WAIT:until(<<"n3">>, fun() -> node_in_row(Repo, false) end),
-    ?assert(erlang:monotonic_time(millisecond) - Start > 100).
+    ?assertEqual(<<"n1">>, node_in_row(Repo, false)),
+    node_is(Config, "n2"),
+    ?WAIT:until(<<"n2">>, fun() -> node_in_row(Repo, true) end),
+    ?assert(erlang:monotonic_time(millisecond) - Start >= 60),
+    ?assertEqual(<<"n2">>, node_in_row(Repo, false)).
+
+expired(Config) ->
+    #{repo := Repo} = World =
+        start(Config, #{cache_ttl => 300, refresh_grace_period => ?LONG}),
+    observe(World, #{role => replica}),
+    node_is(Config, "n1"),
+    Start = erlang:monotonic_time(millisecond),
+    ?assertEqual(<<"n1">>, node_in_row(Repo, false)),
+    node_is(Config, "n2"),
+    ?WAIT:until(<<"n2">>, fun() -> node_in_row(Repo, false) end),
+    ?assert(erlang:monotonic_time(millisecond) - Start >= 300).
 
 %% All who come while the row is read.
 shared(Config) ->

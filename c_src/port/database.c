@@ -135,6 +135,17 @@ int database_run(struct database* database, const char* format,
 
 /* -- open and close -------------------------------------------------------- */
 
+/* What SQLite takes in advance, for statements and for pages, would be most of
+ * what this program has for itself. One row does as well without. */
+int database_init(void)
+{
+    bool done =
+        sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK &&
+        sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0) == SQLITE_OK;
+
+    return done ? 0 : FAILURE_SQLITE;
+}
+
 /* SQLite would call a directory "unable to open", and would wait for a pipe. */
 static int check_file(const char* path, struct failure* failure)
 {

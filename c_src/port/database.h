@@ -22,6 +22,9 @@ struct database;
 /* Waits for `ms`, 0: only looks. True: the program is to end. */
 typedef bool (*database_pause_fn)(int ms);
 
+/* Once, before all else. */
+int database_init(void);
+
 /*
  * Opens the database at `path`, an absolute one. It is never made, and it has
  * to be one: the first page is read. Symbolic links are followed, as the

@@ -192,7 +192,8 @@ int main(int argc, char** argv)
     }
     close_inherited();
     /* So would a working directory. */
-    if (chdir("/") != 0 || stop_init(INPUT) != 0 || ei_init() != 0) {
+    if (chdir("/") != 0 || stop_init(INPUT) != 0 || ei_init() != 0 ||
+        database_init() != 0) {
         return EXIT_SYSTEM;
     }
     code = serve_all();

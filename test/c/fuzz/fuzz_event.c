@@ -1,6 +1,6 @@
 /*
- * clang -std=c11 -D_GNU_SOURCE -g -fsanitize=fuzzer,address,undefined \
- *     -Ic_src/core test/c/fuzz/fuzz_event.c c_src/core/event.c -ljansson
+ * Lines of LiteFS's event stream and bodies of /info; `make -C c_src fuzz`
+ * builds and runs it.
  */
 #include <stdint.h>
 #include <stdlib.h>

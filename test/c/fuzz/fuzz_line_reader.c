@@ -1,6 +1,6 @@
 /*
- * clang -std=c11 -D_GNU_SOURCE -g -fsanitize=fuzzer,address,undefined \
- *     -Ic_src/core test/c/fuzz/fuzz_line_reader.c c_src/core/line_reader.c
+ * How lines are cut out of chunks, against a plain search; `make -C c_src fuzz`
+ * builds and runs it.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,11 +1,6 @@
 /*
- * The archive libei.a and its header are in the application erl_interface:
- *
- * ei=$(erl -noshell -eval \
- *     'io:put_chars(code:lib_dir(erl_interface)), halt().')
- * clang -std=c11 -D_GNU_SOURCE -g -fsanitize=fuzzer,address,undefined \
- *     -Ic_src/port -I$ei/include test/c/fuzz/fuzz_request.c \
- *     c_src/port/request.c $ei/lib/libei.a
+ * The decoder of the port program's requests; `make -C c_src fuzz` builds and
+ * runs it. Its seeds are what term_to_binary/1 makes of a request.
  */
 #include <stdint.h>
 #include <stdlib.h>
