@@ -14,6 +14,7 @@
 -export([send/2]).
 -export([good/1]).
 -export([kill/2]).
+-export([stop/2]).
 -export([event/2]).
 -export([close/1]).
 
@@ -48,6 +49,7 @@
 -define(WAIT_MAX_MS, 1_000).
 -define(MISSING_MAX_MS, 60_000). % what is not installed will hardly come
 -define(KILL_AGAIN_MS, 1_000).
+-define(STOP_MS, 30_000).        % then it is killed
 
 %% Where it is. Asks the system for files, so it may take its time.
 -spec find() -> {ok, file:filename()} | {error, term()}.
@@ -128,16 +130,30 @@ kill(Cause, #program{port = Port, os_pid = Pid, dying = false} = Program)
 kill(_Cause, Program) ->
     Program.
 
-%% From a process that nobody waits for, and again after a while, because the
-%% system may have had no process left for it. The number is not another
-%% process's so soon: the system goes round all of them first.
-kill(undefined) ->
-    ok;
+%% SIGTERM: it ends in order, when the system call returns that it is in. For one
+%% that may be in a COMMIT: LiteFS v0.5.14 ships what SQLite has not entered into
+%% the WAL's index, and afterwards its replicas exit (e2e/README.md).
+-spec stop(ecto_litefs_port_report:cause(), t()) -> t().
+stop(Cause, #program{port = Port, os_pid = Pid, dying = false} = Program)
+  when Port =/= none ->
+    ok = signal("TERM", ?STOP_MS, Pid),
+    report(Cause, Program#program{dying = true});
+stop(_Cause, Program) ->
+    Program.
+
 kill(Pid) ->
+    signal("KILL", ?KILL_AGAIN_MS, Pid).
+
+%% From a process that nobody waits for. SIGKILL, again, after a while: the system
+%% may have had no process left for it. The number is not another process's so
+%% soon: the system goes round all of them first.
+signal(_Signal, _KillMs, undefined) ->
+    ok;
+signal(Signal, KillMs, Pid) ->
     Self = self(),
-    Command = "kill -KILL " ++ integer_to_list(Pid) ++ " 2>&1 || echo none",
+    Command = lists:concat(["kill -", Signal, " ", Pid, " 2>&1 || echo none"]),
     _ = spawn(fun() -> Self ! {?MODULE, Pid, os:cmd(Command)} end),
-    _ = erlang:start_timer(?KILL_AGAIN_MS, self(), {kill, Pid}),
+    _ = erlang:start_timer(KillMs, self(), {kill, Pid}),
     ok.
 
 %% What a message of the owner's mailbox means.

@@ -182,13 +182,19 @@ opened(sound, Opened) -> Opened.
 %% -- the end of a program ----------------------------------------------------
 
 %% The program has to go, and takes the request with it that it has.
-fail(Cause, Reply, #state{program = Program, step = Step} = State) ->
-    Dying = State#state{program = ecto_litefs_port_program:kill(Cause, Program),
-                        opened = none},
+fail(Cause, Reply, #state{step = Step} = State) ->
+    Dying = State#state{program = finish(Cause, State), opened = none},
     case Step of
         {asked, _, _} -> answer(Reply, Dying);
         _ -> Dying
     end.
+
+finish(Cause, #state{step = {asked, _, operation},
+                     current = #{operation := {write_row, _}},
+                     program = Program}) ->
+    ecto_litefs_port_program:stop(Cause, Program);
+finish(Cause, #state{program = Program}) ->
+    ecto_litefs_port_program:kill(Cause, Program).
 
 gone(Reason, #state{step = {asked, _, _}} = State) ->
     answer({error, Reason}, State);
