@@ -25,7 +25,6 @@
 
 -define(REPO, 'Elixir.TestRepo').
 -define(TRACKER, 'Elixir.EctoLiteFS.Tracker').
--define(PORT, 'Elixir.EctoLiteFS.Port.TestRepo').
 -define(PROGRAM, ecto_litefs_test_program).
 
 %% The real Consul is for the cases of cluster_SUITE.
@@ -219,30 +218,21 @@ port_killed_before_a_promotion(Config) ->
     Cluster = e2e_suite:cluster(Config),
     [begin
          {ok, #{}} = row(Cluster, Name), % it has a program
-         ok = kill_port(Cluster, Name),
+         ok = e2e_port:kill(Cluster, Name, ?REPO),
          ok = litefs_cluster:hand_over(e2e_cluster:litefs(Cluster), Name),
          ok = e2e_cluster:await_role(Cluster, Name, primary),
          {ok, Term} = e2e_cluster:await_term(Cluster, Name),
          ok = everywhere_names(Cluster, Name, Term),
-         ok = kill_port(Cluster, Name),
+         ok = e2e_port:kill(Cluster, Name, ?REPO),
          ?assertEqual({ok, Term}, e2e_cluster:await_term(Cluster, Name))
      end || Name <- [b, c]].
-
-kill_port(Cluster, Name) ->
-    Pid = program(Cluster, Name),
-    "" = os:cmd("kill -KILL " ++ integer_to_list(Pid)),
-    ok.
-
-program(Cluster, Name) ->
-    Server = e2e_cluster:call(Cluster, Name, erlang, {whereis, [?PORT]}),
-    e2e_cluster:call(Cluster, Name, ?PROGRAM, {pid, [Server]}).
 
 %% The program lets go of the dead mount, and opens the new one.
 litefs_restarted(Config) ->
     Cluster = e2e_suite:cluster(Config),
     C = e2e_cluster:litefs(Cluster, c),
     {ok, #{term := Term}} = row(Cluster, c),
-    Pid = program(Cluster, c),
+    Pid = e2e_port:program(Cluster, c, ?REPO),
     ?assertNotEqual([], ?PROGRAM:descriptors(Pid)),
     _ = litefs_node:kill(C),
     true = e2e_wait:until("the program has let go", fun() ->
@@ -262,7 +252,7 @@ litefs_restarted(Config) ->
             Other -> Other
         end
     end),
-    ?assertEqual(Pid, program(Cluster, c)).
+    ?assertEqual(Pid, e2e_port:program(Cluster, c, ?REPO)).
 
 repos_without_a_module_are_quiet(Config) ->
     Cluster = e2e_suite:cluster(Config),
