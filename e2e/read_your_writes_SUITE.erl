@@ -94,6 +94,8 @@ start(Name, Options, Config) ->
 
 options(own_writes_are_here_without_a_stream) ->
     #{supervisor => [{event_stream_url, nil}]};
+options(the_primary_is_killed_during_200_waits) ->
+    #{supervisor => [{await_timeout, 15_000}]}; % longer than 200 writes
 options(without_tracking) ->
     #{supervisor => [{tracking, false}]};
 options(_Case) ->
@@ -115,9 +117,12 @@ own_writes_are_here(Config) ->
                             infinity),
     ok = file:write_file(Stop, <<>>),
     Written = e2e_cluster:await(Other, 60_000),
+    Paused = e2e_cluster:await(Pauses, 60_000),
     ct:pal("~b rows: ~p, ~b pauses, ~b rows of the other writer",
-           [Count, Seen, e2e_cluster:await(Pauses, 60_000), length(Written)]),
+           [Count, Seen, Paused, length(Written)]),
     ?assertNot(maps:is_key(missed_rows, Seen)),
+    ?assert(Paused > 1),
+    ?assert(maps:get({reported, timeout}, Seen, 0) > 0),
     ?assert(maps:get(read, Seen) > Count div 2),
     ?assert(length(Written) > 10).
 
@@ -131,26 +136,37 @@ own_writes_are_here_without_a_stream(Config) ->
     ok = file:write_file(Stop, <<>>),
     _ = e2e_cluster:await(Other, 60_000).
 
+%% A read keeps each of them away until the call is known to wait.
 all_kinds_of_writes_wait(Config) ->
     Cluster = e2e_suite:cluster(Config),
     Row = fun(Name) -> e2e_node:stamped(Name) end,
-    Calls =
-        [{insert, [Row(<<"r1">>)]},
-         {insert_all, [<<"items">>, [#{name => <<"r2">>, value => 0}], []]},
-         {transaction, [fun() -> ?REPO:insert(Row(<<"r3">>)) end, []]},
-         {transaction, [?MULTI:insert(?MULTI:new(), one, Row(<<"r4">>)), []]},
-         {query, ["INSERT INTO items (name) VALUES ('r5')", [], []]}],
+    Writes =
+        [{<<"r1">>, {?REPO, insert, [Row(<<"r1">>)]}},
+         {<<"r2">>, {?REPO, insert_all,
+                     [<<"items">>, [#{name => <<"r2">>, value => 0}], []]}},
+         {<<"r3">>, {?REPO, transaction,
+                     [fun() -> ?REPO:insert(Row(<<"r3">>)) end, []]}},
+         {<<"r4">>, {?REPO, transaction,
+                     [?MULTI:insert(?MULTI:new(), one, Row(<<"r4">>)), []]}},
+         {<<"r5">>, {?REPO, query,
+                     ["INSERT INTO items (name) VALUES ('r5')", [], []]}},
+         {<<"r6">>, {?API, run_on_primary,
+                     [?REPO, {e2e_node, insert, [<<"r6">>]}]}}],
     [begin
-         {returned, _Value} = e2e_cluster:repo(Cluster, b, Function, Args),
-         Names = maps:keys(e2e_cluster:rows(Cluster, b)),
-         ?assertEqual(N, length(Names))
-     end || {N, {Function, Args}} <- lists:enumerate(Calls)],
-    _ = e2e_cluster:call(Cluster, b, ?API,
-                         {run_on_primary,
-                          [?REPO, {e2e_node, insert, [<<"r6">>]}]}),
-    ?assertEqual(6, maps:size(e2e_cluster:rows(Cluster, b))),
-    ?assertEqual(0, e2e_cluster:call(Cluster, b, ecto_litefs_await,
-                                     {waiters, [?REPO]})).
+         ok = hold_read(Cluster, b),
+         Call = e2e_cluster:in_background(fun() ->
+             e2e_cluster:call(Cluster, b, e2e_reader,
+                              {write_read, [?REPO, Name, Write]})
+         end),
+         true = e2e_wait:until("it waits", fun() ->
+             waiters(Cluster, b) =:= 1
+         end),
+         ok = release_read(Cluster, b),
+         {_Value, Seen} = e2e_cluster:await(Call, 30_000),
+         ?assertEqual({Name, read}, {Name, Seen})
+     end || {Name, Write} <- Writes],
+    ?assertEqual(6, maps:size(e2e_cluster:rows(Cluster, a))),
+    ?assertEqual(0, waiters(Cluster, b)).
 
 %% From the primary to a replica, and from one replica to the other: as text,
 %% the way that a cookie takes it.
@@ -339,8 +355,10 @@ the_primary_is_killed_during_200_waits(Config) ->
         e2e_cluster:call(Cluster, b, e2e_node, {insert_at_once, [200, 1]},
                          60_000)
     end),
-    true = e2e_wait:until("all are written", 30_000, fun() ->
-        e2e_database:position(Cluster, a) >= Before + 200
+    true = e2e_wait:until("all are written, and wait", 30_000, fun() ->
+        Seen = {e2e_database:position(Cluster, a) >= Before + 200,
+                waiters(Cluster, b)},
+        Seen =:= {true, 200} orelse Seen
     end),
     _ = litefs_node:kill(e2e_cluster:litefs(Cluster, a)),
     ok = litefs_node:thaw(LiteFS),
@@ -348,8 +366,7 @@ the_primary_is_killed_during_200_waits(Config) ->
     ct:pal("200 waits ended after ~b ms", [Us div 1000]),
     ?assertEqual(200, length([ok || {returned, {ok, _}, _, _} <- Rows])),
     ?assert(Us < 20_000_000),
-    ?assertEqual(0, e2e_cluster:call(Cluster, b, ecto_litefs_await,
-                                     {waiters, [?REPO]})).
+    ?assertEqual(0, waiters(Cluster, b)).
 
 %% Under the application: that of the replica, then that of the primary. Nobody
 %% reads before the pool has new handles: SQLite maps its shared memory from
@@ -384,8 +401,7 @@ promoted_while_it_waits(Config) ->
                          {await_at_once, [?REPO, 50, Never, 4_000]}, 30_000)
     end),
     true = e2e_wait:until("50 wait", fun() ->
-        e2e_cluster:call(Cluster, b, ecto_litefs_await,
-                         {waiters, [?REPO]}) =:= 50
+        waiters(Cluster, b) =:= 50
     end),
     ok = litefs_cluster:hand_over(e2e_cluster:litefs(Cluster), b),
     ?assertEqual([{error, timeout}],
@@ -435,6 +451,9 @@ await(Cluster, Name, Position, Ms) ->
     e2e_cluster:call(Cluster, Name, ?API, {await, [?REPO, Position, Ms]},
                      Ms + 30_000).
 
+waiters(Cluster, Name) ->
+    e2e_cluster:call(Cluster, Name, ecto_litefs_await, {waiters, [?REPO]}).
+
 read_all(Cluster, Name, Count) ->
     ?assertEqual(#{read => Count},
                  e2e_cluster:call(Cluster, Name, e2e_reader,
@@ -469,14 +488,14 @@ write_on_primary(Cluster, Stop) ->
 unique(Name) ->
     Name ++ integer_to_list(erlang:unique_integer([positive])).
 
-%% How often.
+%% How often. Each second one is longer than a wait.
 pause_at_random(LiteFS, Stop) ->
     e2e_cluster:in_background(fun() -> pause(LiteFS, Stop, 0) end).
 
 pause(LiteFS, Stop, Count) ->
     timer:sleep(rand:uniform(1_000)),
     ok = litefs_node:freeze(LiteFS),
-    timer:sleep(rand:uniform(500)),
+    timer:sleep(rand:uniform(300) + 300 * (Count rem 2)),
     ok = litefs_node:thaw(LiteFS),
     case filelib:is_file(Stop) of
         true -> Count + 1;
