@@ -10,7 +10,8 @@
 -export([await_at_once/4]).
 -export([await_often/4]).
 -export([hold_read/2]).
--export([release_read/1]).
+-export([hold_write/2]).
+-export([release/1]).
 
 -export_type([seen/0]).
 
@@ -105,22 +106,29 @@ await_often(Repo, Count, Position, Ms) ->
     end, #{}, lists:seq(1, Count)).
 
 %% A read transaction on a connection of its own, which keeps LiteFS from
-%% applying anything here, until release_read/1.
+%% applying anything here, until release/1.
 -spec hold_read(file:filename(), atom()) -> ok.
 hold_read(Database, Name) ->
+    hold(Database, Name, ["BEGIN", "SELECT count(*) FROM items"]).
+
+%% A write transaction, on a primary.
+-spec hold_write(file:filename(), atom()) -> ok.
+hold_write(Database, Name) ->
+    hold(Database, Name, ["BEGIN IMMEDIATE"]).
+
+hold(Database, Name, Statements) ->
     Self = self(),
-    Reader = spawn(fun() ->
+    Holder = spawn(fun() ->
         {ok, Db} = ecto_litefs_test_sqlite:open(#{database => Database}),
-        _ = ecto_litefs_test_sqlite:execute(Db, "BEGIN", []),
-        _ = ecto_litefs_test_sqlite:execute(Db, "SELECT count(*) FROM items",
-                                            []),
+        _ = [ecto_litefs_test_sqlite:execute(Db, Statement, [])
+             || Statement <- Statements],
         true = register(Name, self()),
-        Self ! {self(), reads},
+        Self ! {self(), holds},
         receive release -> ok = ecto_litefs_test_sqlite:close(Db) end
     end),
-    receive {Reader, reads} -> ok after 10_000 -> error(cannot_read) end.
+    receive {Holder, holds} -> ok after 10_000 -> error(cannot_hold) end.
 
--spec release_read(atom()) -> ok.
-release_read(Name) ->
+-spec release(atom()) -> ok.
+release(Name) ->
     Name ! release,
     ok.

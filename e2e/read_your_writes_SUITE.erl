@@ -467,7 +467,7 @@ hold_read(Cluster, Name) ->
 
 release_read(Cluster, Name) ->
     e2e_cluster:call(Cluster, Name, e2e_reader,
-                     {release_read, [e2e_long_read]}).
+                     {release, [e2e_long_read]}).
 
 timed(Fun) ->
     From = e2e_wait:us(),
