@@ -135,8 +135,8 @@ locked_by_the_repo(Config) ->
 port(Cluster, Function, Args) ->
     e2e_cluster:call(Cluster, a, ?PORT, {Function, [?REPO | Args] ++ [1_000]}).
 
-%% A primary without a row cannot write one: it has no term and no position,
-%% says why, and has both as soon as it can.
+%% A primary without a row cannot write one: it has no term and no position, and
+%% both when it can. It waits for longer than an attempt takes.
 locked_at_the_first_row(Config) ->
     Cluster = e2e_suite:cluster(Config),
     ok = e2e_cluster:call(Cluster, a, ecto_litefs_test_repo,
@@ -145,7 +145,11 @@ locked_at_the_first_row(Config) ->
                           {hold_write, [e2e_cluster:database(Cluster, a),
                                         ?LOCK]}),
     ok = e2e_cluster:restart_supervisor(Cluster, a, []),
-    ok = await_error(Cluster, {tracking, busy}),
+    true = e2e_wait:until("it is primary", fun() ->
+        e2e_cluster:role(Cluster, a) =:= primary
+    end),
+    ?assertEqual(none, e2e_cluster:call(Cluster, a, ecto_litefs_tracking,
+                                        {await_term, [?REPO, 2_500]})),
     ?assertMatch(#{role := primary, term := nil, position := nil},
                  status(Cluster)),
     ok = e2e_cluster:call(Cluster, a, e2e_reader, {release, [?LOCK]}),
@@ -153,15 +157,6 @@ locked_at_the_first_row(Config) ->
     ?assertMatch({ok, #{term := Term}}, port(Cluster, read_row, [])),
     ?assertMatch(#{term := Term, position := #{term := Term}}, status(Cluster)),
     {ok, #{value := 1}} = e2e_cluster:insert(Cluster, b, <<"unlocked">>).
-
-await_error(Cluster, {Who, Code}) ->
-    true = e2e_wait:until("that is the last error", fun() ->
-        case status(Cluster) of
-            #{last_error := #{what := {Who, {Code, _, _}}}} -> true;
-            Other -> Other
-        end
-    end),
-    ok.
 
 status(Cluster) ->
     {ok, Status} = e2e_cluster:call(Cluster, a, ?API, {status, [?REPO]}),
@@ -174,7 +169,12 @@ a_directory(Config) ->
     {ok, Row} = port(Cluster, read_row, []),
     ok = e2e_cluster:restart_supervisor(
            Cluster, a, [{database, list_to_binary(Directory)}]),
-    ok = await_error(Cluster, {tracking, not_a_file}),
+    true = e2e_wait:until("that is the last error", fun() ->
+        case status(Cluster) of
+            #{last_error := #{what := {tracking, {not_a_file, 0, _}}}} -> true;
+            Other -> Other
+        end
+    end),
     ?assertEqual(none, e2e_cluster:await_term(Cluster, a)),
     ?assertMatch({error, {not_a_file, 0, _}}, port(Cluster, read_row, [])),
     ?assertMatch({error, {not_a_file, 0, _}}, port(Cluster, write_row, [Row])),
