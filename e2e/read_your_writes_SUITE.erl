@@ -24,6 +24,7 @@
 -export([a_long_read_delays/1]).
 -export([nobody_waits_who_does_not_want_to/1]).
 -export([the_port_is_killed_meanwhile/1]).
+-export([ten_thousand_wait/1]).
 -export([without_tracking/1]).
 -export([two_repos_on_one_database/1]).
 -export([two_histories/1]).
@@ -55,6 +56,7 @@ groups() ->
 on_their_own() ->
     [own_writes_are_here,
      own_writes_are_here_without_a_stream,
+     ten_thousand_wait,
      without_tracking,
      two_repos_on_one_database,
      two_histories,
@@ -262,6 +264,33 @@ the_port_is_killed_meanwhile(Config) ->
     ?assertEqual([], maps:keys(Outcomes) -- [ok, timeout, unavailable]),
     ?assertNot(maps:is_key(missed_rows, Seen)),
     ?assert(maps:get(read, Seen) > 50).
+
+%% For a row that a long read keeps away. With a stream they read nothing and
+%% poll nothing, however long: that is seen for two seconds, in which a poll would
+%% be hundreds of reads. What is left is the look at a node that has just started.
+ten_thousand_wait(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    OsPid = e2e_cluster:call(Cluster, b, os, {getpid, []}),
+    ok = hold_read(Cluster, b),
+    {{ok, _Item}, Position} = with_position(Cluster, a, <<"late">>),
+    Waits = e2e_cluster:in_background(fun() ->
+        e2e_cluster:call(Cluster, b, e2e_reader,
+                         {await_at_once, [?REPO, 10_000, Position, 60_000]},
+                         90_000)
+    end),
+    true = e2e_wait:until("10,000 wait", 30_000, fun() ->
+        waiters(Cluster, b) =:= 10_000
+    end),
+    #{open := Open, reads := Reads, waits := Switches} =
+        e2e_mount_thread:watch(OsPid, 2_000),
+    ct:pal("~b position files, ~b reads, ~b waits", [Open, Reads, Switches]),
+    ?assert(Open =< 1),
+    ?assert(Reads < 20),
+    ?assert(Switches < 50),
+    ?assertEqual(10_000, waiters(Cluster, b)),
+    ok = release_read(Cluster, b),
+    ?assertEqual([ok], lists:usort(e2e_cluster:await(Waits, 60_000))),
+    ?assertEqual(0, waiters(Cluster, b)).
 
 without_tracking(Config) ->
     Cluster = e2e_suite:cluster(Config),
