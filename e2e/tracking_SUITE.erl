@@ -157,11 +157,23 @@ row_names_no_node(Config) ->
     Atoms = atoms(Cluster, b),
     [begin
          ok = name(Cluster, Name),
-         timer:sleep(150), % more than refresh_grace_period
+         ok = await_named(Cluster, b, Name),
          ?assertEqual({ok, nil}, get_primary(Cluster, b, [{force, true}]))
      end || Name <- Hostile],
     ?assertEqual(Atoms, atoms(Cluster, b)),
     not_found(Cluster, b).
+
+%% Until the node reads that name, or that it is too long for one.
+await_named(Cluster, Reader, Name) ->
+    true = e2e_wait:until("the row is read anew", fun() ->
+        case e2e_cluster:call(Cluster, Reader, ecto_litefs_tracking,
+                              {row, [?REPO, true, 5000]}) of
+            {ok, #{node := Name}} -> true;
+            {error, {bad_row, 0, _}} -> byte_size(Name) > 1020;
+            Other -> {read, Other}
+        end
+    end),
+    ok.
 
 atoms(Cluster, Name) ->
     e2e_cluster:call(Cluster, Name, erlang, {system_info, [atom_count]}).
