@@ -6,9 +6,12 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([all/0]).
+-export([groups/0]).
 -export([suite/0]).
 -export([init_per_suite/1]).
 -export([end_per_suite/1]).
+-export([init_per_group/2]).
+-export([end_per_group/2]).
 -export([init_per_testcase/2]).
 -export([end_per_testcase/2]).
 
@@ -29,12 +32,16 @@
 %% The real Consul is for the cases of cluster_SUITE.
 all() ->
     case os:getenv("CONSUL") of
-        false -> [killed_within_each_request,
-                  locked_by_the_repo,
-                  locked_at_the_first_row,
-                  a_directory];
+        false -> [{group, all}];
         _Path -> []
     end.
+
+%% On one cluster.
+groups() ->
+    [{all, [], [killed_within_each_request,
+                locked_by_the_repo,
+                locked_at_the_first_row,
+                a_directory]}].
 
 %% Seconds, and minutes where others want the same two cores.
 suite() ->
@@ -46,12 +53,18 @@ init_per_suite(Config) ->
 end_per_suite(_Config) ->
     ok.
 
-init_per_testcase(Case, Config) ->
-    e2e_suite:start(Case, #{}, Config).
+init_per_group(all, Config) ->
+    e2e_suite:start(all, #{}, Config).
+
+end_per_group(all, Config) ->
+    e2e_suite:stop(Config).
+
+init_per_testcase(_Case, Config) ->
+    ok = e2e_suite:empty(e2e_suite:cluster(Config)),
+    Config.
 
 end_per_testcase(_Case, Config) ->
-    ok = e2e_suite:print_logs_of_failure(Config),
-    e2e_suite:stop(Config).
+    e2e_suite:print_logs_of_failure(Config).
 
 %% Half of the databases have a WAL. After each kill another connection of the
 %% VM writes at once, because LiteFS has the locks of the dead no more.
@@ -179,4 +192,6 @@ a_directory(Config) ->
     ?assertMatch({error, {not_a_file, 0, _}}, port(Cluster, read_row, [])),
     ?assertMatch({error, {not_a_file, 0, _}}, port(Cluster, write_row, [Row])),
     {ok, #{value := 1}} = e2e_cluster:insert(Cluster, a, <<"here">>),
-    {ok, #{value := 1}} = e2e_cluster:insert(Cluster, b, <<"forwarded">>).
+    {ok, #{value := 1}} = e2e_cluster:insert(Cluster, b, <<"forwarded">>),
+    ok = e2e_cluster:restart_supervisor(Cluster, a, []),
+    e2e_cluster:await_role(Cluster, a, primary).
