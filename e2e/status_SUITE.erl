@@ -60,7 +60,7 @@ status_of_primary_and_replica(Config) ->
                                 Status)),
          ?assert(is_integer(Lag) andalso Since >= 0),
          ?assert(lists:member(Source, [stream, mount]))
-     end || {Name, Role, Hostname} <- [{a, primary, nil},
+     end || {Name, Role, Hostname} <- [{a, primary, <<"a">>},
                                        {b, replica, <<"a">>},
                                        {c, replica, <<"a">>}]],
     ?assertMatch(#{lag_ms := 0}, status(Cluster, a)),
