@@ -169,7 +169,7 @@ module(#{options := Options}) ->
 start_repo(Cluster = #{options := Options}, Name) ->
     start_repo(Cluster, Name, maps:get(supervisor, Options, [])).
 
-%% The options are added to those that say where LiteFS is.
+%% The options are added to those that say where LiteFS is, or replace them.
 -spec start_repo(cluster(), name(), [{atom(), term()}]) -> ok.
 start_repo(Cluster = #{options := Given}, Name, Options) ->
     call(Cluster, Name, e2e_node,
@@ -189,7 +189,7 @@ supervisor(Cluster, Name, Options) ->
     File = filename:join(mount_dir(Cluster, Name), ".primary"),
     Where = [{primary_file, list_to_binary(File)},
              {event_stream_url, list_to_binary(Url)}, {mount, required}],
-    Options ++ Where.
+    Where ++ Options. % of two the last counts
 
 -spec database(cluster(), name()) -> file:filename().
 database(Cluster, Name) ->

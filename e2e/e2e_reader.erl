@@ -5,15 +5,19 @@
 -export([add_repo/2]).
 -export([insert_and_read/3]).
 -export([insert_read/3]).
+-export([write_read/3]).
 -export([insert_with_position/2]).
 -export([await_at_once/4]).
+-export([await_often/4]).
 -export([hold_read/2]).
--export([release_read/1]).
+-export([hold_write/2]).
+-export([release/1]).
 
 -export_type([seen/0]).
 
-%% read: the row was here. reported: it was not, and the wait had ended with this
-%% result. missed: it was not, and nobody had said so.
+%% reported: the wait had ended with this result, whether or not the row has
+%% come since. read: nothing was reported, and the row was here. missed: nor was
+%% the row.
 -type seen() :: read | {reported, atom()} | missed.
 
 -define(API, 'Elixir.EctoLiteFS').
@@ -44,16 +48,26 @@ count(What, _Name, Seen) ->
 
 -spec insert_read(module(), binary(), [{atom(), term()}]) -> seen().
 insert_read(Repo, Name, Options) ->
-    {{ok, _Item}, Events} =
-        telemetry:record(fun() ->
-            Repo:insert(e2e_node:stamped(Name), Options)
-        end),
+    {{ok, _Item}, Seen} =
+        write_read(Repo, Name, {Repo, insert, [e2e_node:stamped(Name), Options]}),
+    Seen.
+
+%% What the call gives that writes this row, and whether the row was here then.
+-spec write_read(module(), binary(), {module(), atom(), [term()]}) ->
+          {term(), seen()}.
+write_read(Repo, Name, {Module, Function, Args}) ->
+    {Value, Events} =
+        telemetry:record(fun() -> apply(Module, Function, Args) end),
     Results = [Result || {[ecto_litefs, await, stop], _, #{result := Result}}
                              <- Events],
-    case {is_here(Repo, Name), Results -- [ok]} of
-        {true, _} -> read;
-        {false, [Result | _]} -> {reported, Result};
-        {false, []} -> missed
+    {Value, seen(Results -- [ok], Repo, Name)}.
+
+seen([Result | _], _Repo, _Name) ->
+    {reported, Result};
+seen([], Repo, Name) ->
+    case is_here(Repo, Name) of
+        true -> read;
+        false -> missed
     end.
 
 is_here(Repo, Name) ->
@@ -78,23 +92,43 @@ await_at_once(Repo, Processes, Position, Ms) ->
     [receive {'DOWN', Ref, process, Pid, {outcome, Outcome}} -> Outcome end
      || {Pid, Ref} <- Waiters].
 
+%% One wait after the other; how many ended in which way.
+-spec await_often(module(), pos_integer(),
+                  'Elixir.EctoLiteFS.Position':t(), non_neg_integer()) ->
+          #{atom() => pos_integer()}.
+await_often(Repo, Count, Position, Ms) ->
+    lists:foldl(fun(_N, Outcomes) ->
+        Outcome = case ?API:await(Repo, Position, Ms) of
+                      ok -> ok;
+                      {error, Why} -> Why
+                  end,
+        maps:update_with(Outcome, fun(N) -> N + 1 end, 1, Outcomes)
+    end, #{}, lists:seq(1, Count)).
+
 %% A read transaction on a connection of its own, which keeps LiteFS from
-%% applying anything here, until release_read/1.
+%% applying anything here, until release/1.
 -spec hold_read(file:filename(), atom()) -> ok.
 hold_read(Database, Name) ->
+    hold(Database, Name, ["BEGIN", "SELECT count(*) FROM items"]).
+
+%% A write transaction, on a primary.
+-spec hold_write(file:filename(), atom()) -> ok.
+hold_write(Database, Name) ->
+    hold(Database, Name, ["BEGIN IMMEDIATE"]).
+
+hold(Database, Name, Statements) ->
     Self = self(),
-    Reader = spawn(fun() ->
+    Holder = spawn(fun() ->
         {ok, Db} = ecto_litefs_test_sqlite:open(#{database => Database}),
-        _ = ecto_litefs_test_sqlite:execute(Db, "BEGIN", []),
-        _ = ecto_litefs_test_sqlite:execute(Db, "SELECT count(*) FROM items",
-                                            []),
+        _ = [ecto_litefs_test_sqlite:execute(Db, Statement, [])
+             || Statement <- Statements],
         true = register(Name, self()),
-        Self ! {self(), reads},
+        Self ! {self(), holds},
         receive release -> ok = ecto_litefs_test_sqlite:close(Db) end
     end),
-    receive {Reader, reads} -> ok after 10_000 -> error(cannot_read) end.
+    receive {Holder, holds} -> ok after 10_000 -> error(cannot_hold) end.
 
--spec release_read(atom()) -> ok.
-release_read(Name) ->
+-spec release(atom()) -> ok.
+release(Name) ->
     Name ! release,
     ok.

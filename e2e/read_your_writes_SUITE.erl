@@ -24,6 +24,7 @@
 -export([a_long_read_delays/1]).
 -export([nobody_waits_who_does_not_want_to/1]).
 -export([the_port_is_killed_meanwhile/1]).
+-export([ten_thousand_wait/1]).
 -export([without_tracking/1]).
 -export([two_repos_on_one_database/1]).
 -export([two_histories/1]).
@@ -55,6 +56,7 @@ groups() ->
 on_their_own() ->
     [own_writes_are_here,
      own_writes_are_here_without_a_stream,
+     ten_thousand_wait,
      without_tracking,
      two_repos_on_one_database,
      two_histories,
@@ -94,6 +96,8 @@ start(Name, Options, Config) ->
 
 options(own_writes_are_here_without_a_stream) ->
     #{supervisor => [{event_stream_url, nil}]};
+options(the_primary_is_killed_during_200_waits) ->
+    #{supervisor => [{await_timeout, 15_000}]}; % longer than 200 writes
 options(without_tracking) ->
     #{supervisor => [{tracking, false}]};
 options(_Case) ->
@@ -115,9 +119,12 @@ own_writes_are_here(Config) ->
                             infinity),
     ok = file:write_file(Stop, <<>>),
     Written = e2e_cluster:await(Other, 60_000),
+    Paused = e2e_cluster:await(Pauses, 60_000),
     ct:pal("~b rows: ~p, ~b pauses, ~b rows of the other writer",
-           [Count, Seen, e2e_cluster:await(Pauses, 60_000), length(Written)]),
+           [Count, Seen, Paused, length(Written)]),
     ?assertNot(maps:is_key(missed_rows, Seen)),
+    ?assert(Paused > 1),
+    ?assert(maps:get({reported, timeout}, Seen, 0) > 0),
     ?assert(maps:get(read, Seen) > Count div 2),
     ?assert(length(Written) > 10).
 
@@ -131,26 +138,37 @@ own_writes_are_here_without_a_stream(Config) ->
     ok = file:write_file(Stop, <<>>),
     _ = e2e_cluster:await(Other, 60_000).
 
+%% A read keeps each of them away until the call is known to wait.
 all_kinds_of_writes_wait(Config) ->
     Cluster = e2e_suite:cluster(Config),
     Row = fun(Name) -> e2e_node:stamped(Name) end,
-    Calls =
-        [{insert, [Row(<<"r1">>)]},
-         {insert_all, [<<"items">>, [#{name => <<"r2">>, value => 0}], []]},
-         {transaction, [fun() -> ?REPO:insert(Row(<<"r3">>)) end, []]},
-         {transaction, [?MULTI:insert(?MULTI:new(), one, Row(<<"r4">>)), []]},
-         {query, ["INSERT INTO items (name) VALUES ('r5')", [], []]}],
+    Writes =
+        [{<<"r1">>, {?REPO, insert, [Row(<<"r1">>)]}},
+         {<<"r2">>, {?REPO, insert_all,
+                     [<<"items">>, [#{name => <<"r2">>, value => 0}], []]}},
+         {<<"r3">>, {?REPO, transaction,
+                     [fun() -> ?REPO:insert(Row(<<"r3">>)) end, []]}},
+         {<<"r4">>, {?REPO, transaction,
+                     [?MULTI:insert(?MULTI:new(), one, Row(<<"r4">>)), []]}},
+         {<<"r5">>, {?REPO, query,
+                     ["INSERT INTO items (name) VALUES ('r5')", [], []]}},
+         {<<"r6">>, {?API, run_on_primary,
+                     [?REPO, {e2e_node, insert, [<<"r6">>]}]}}],
     [begin
-         {returned, _Value} = e2e_cluster:repo(Cluster, b, Function, Args),
-         Names = maps:keys(e2e_cluster:rows(Cluster, b)),
-         ?assertEqual(N, length(Names))
-     end || {N, {Function, Args}} <- lists:enumerate(Calls)],
-    _ = e2e_cluster:call(Cluster, b, ?API,
-                         {run_on_primary,
-                          [?REPO, {e2e_node, insert, [<<"r6">>]}]}),
-    ?assertEqual(6, maps:size(e2e_cluster:rows(Cluster, b))),
-    ?assertEqual(0, e2e_cluster:call(Cluster, b, ecto_litefs_await,
-                                     {waiters, [?REPO]})).
+         ok = hold_read(Cluster, b),
+         Call = e2e_cluster:in_background(fun() ->
+             e2e_cluster:call(Cluster, b, e2e_reader,
+                              {write_read, [?REPO, Name, Write]})
+         end),
+         true = e2e_wait:until("it waits", fun() ->
+             waiters(Cluster, b) =:= 1
+         end),
+         ok = release_read(Cluster, b),
+         {_Value, Seen} = e2e_cluster:await(Call, 30_000),
+         ?assertEqual({Name, read}, {Name, Seen})
+     end || {Name, Write} <- Writes],
+    ?assertEqual(6, maps:size(e2e_cluster:rows(Cluster, a))),
+    ?assertEqual(0, waiters(Cluster, b)).
 
 %% From the primary to a replica, and from one replica to the other: as text,
 %% the way that a cookie takes it.
@@ -216,15 +234,63 @@ nobody_waits_who_does_not_want_to(Config) ->
     1 = e2e_cluster:await_row(Cluster, b, <<"late">>),
     ?assertNot(maps:is_key(<<"bad">>, e2e_cluster:rows(Cluster, a))).
 
+%% Without an event stream each wait for a position that this node has passed
+%% reads the row, so needs the program. A dead one makes a wait late, or it is
+%% reported; it is never taken for another history.
 the_port_is_killed_meanwhile(Config) ->
     Cluster = e2e_suite:cluster(Config),
+    ok = e2e_cluster:restart_supervisor(Cluster, b, [{event_stream_url, nil}]),
+    ok = e2e_cluster:await_role(Cluster, b, replica),
+    {{ok, _Item}, Passed} = with_position(Cluster, a, <<"passed">>),
+    {ok, _Later} = e2e_cluster:insert(Cluster, b, <<"later">>),
     Stop = stop_file(Config),
-    Killer = e2e_cluster:in_background(fun() -> kill_ports(Cluster, Stop, 0) end),
-    Seen = e2e_cluster:call(Cluster, b, e2e_reader,
-                            {insert_and_read, [?REPO, 100, []]}, 60_000),
+    [Killer, Writer] =
+        [e2e_cluster:in_background(fun() ->
+             e2e_cluster:call(Cluster, b, Module, Call, infinity)
+         end) || {Module, Call} <-
+                     [{e2e_port, {kill_until, [?REPO, Stop]}},
+                      {e2e_reader, {insert_and_read, [?REPO, 100, []]}}]],
+    Outcomes = e2e_cluster:call(Cluster, b, e2e_reader,
+                                {await_often, [?REPO, 200, Passed, 5_000]},
+                                120_000),
+    Seen = e2e_cluster:await(Writer, 60_000),
     ok = file:write_file(Stop, <<>>),
-    ct:pal("~b port programs were killed", [e2e_cluster:await(Killer, 60_000)]),
-    ?assertEqual(#{read => 100}, Seen).
+    Killed = e2e_cluster:await(Killer, 60_000),
+    ct:pal("~b port programs were killed: ~p, ~p", [Killed, Outcomes, Seen]),
+    ok = e2e_cluster:restart_supervisor(Cluster, b, []),
+    ok = e2e_cluster:await_role(Cluster, b, replica),
+    ?assert(Killed >= 10),
+    ?assert(maps:get(ok, Outcomes) > 150),
+    ?assertEqual([], maps:keys(Outcomes) -- [ok, timeout, unavailable]),
+    ?assertNot(maps:is_key(missed_rows, Seen)),
+    ?assert(maps:get(read, Seen) > 50).
+
+%% For a row that a long read keeps away. With a stream they read nothing and
+%% poll nothing, however long: that is seen for two seconds, in which a poll would
+%% be hundreds of reads. What is left is the look at a node that has just started.
+ten_thousand_wait(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    OsPid = e2e_cluster:call(Cluster, b, os, {getpid, []}),
+    ok = hold_read(Cluster, b),
+    {{ok, _Item}, Position} = with_position(Cluster, a, <<"late">>),
+    Waits = e2e_cluster:in_background(fun() ->
+        e2e_cluster:call(Cluster, b, e2e_reader,
+                         {await_at_once, [?REPO, 10_000, Position, 60_000]},
+                         90_000)
+    end),
+    true = e2e_wait:until("10,000 wait", 30_000, fun() ->
+        waiters(Cluster, b) =:= 10_000
+    end),
+    #{open := Open, reads := Reads, waits := Switches} =
+        e2e_mount_thread:watch(OsPid, 2_000),
+    ct:pal("~b position files, ~b reads, ~b waits", [Open, Reads, Switches]),
+    ?assert(Open =< 1),
+    ?assert(Reads < 20),
+    ?assert(Switches < 50),
+    ?assertEqual(10_000, waiters(Cluster, b)),
+    ok = release_read(Cluster, b),
+    ?assertEqual([ok], lists:usort(e2e_cluster:await(Waits, 60_000))),
+    ?assertEqual(0, waiters(Cluster, b)).
 
 without_tracking(Config) ->
     Cluster = e2e_suite:cluster(Config),
@@ -318,8 +384,10 @@ the_primary_is_killed_during_200_waits(Config) ->
         e2e_cluster:call(Cluster, b, e2e_node, {insert_at_once, [200, 1]},
                          60_000)
     end),
-    true = e2e_wait:until("all are written", 30_000, fun() ->
-        e2e_database:position(Cluster, a) >= Before + 200
+    true = e2e_wait:until("all are written, and wait", 30_000, fun() ->
+        Seen = {e2e_database:position(Cluster, a) >= Before + 200,
+                waiters(Cluster, b)},
+        Seen =:= {true, 200} orelse Seen
     end),
     _ = litefs_node:kill(e2e_cluster:litefs(Cluster, a)),
     ok = litefs_node:thaw(LiteFS),
@@ -327,8 +395,7 @@ the_primary_is_killed_during_200_waits(Config) ->
     ct:pal("200 waits ended after ~b ms", [Us div 1000]),
     ?assertEqual(200, length([ok || {returned, {ok, _}, _, _} <- Rows])),
     ?assert(Us < 20_000_000),
-    ?assertEqual(0, e2e_cluster:call(Cluster, b, ecto_litefs_await,
-                                     {waiters, [?REPO]})).
+    ?assertEqual(0, waiters(Cluster, b)).
 
 %% Under the application: that of the replica, then that of the primary. Nobody
 %% reads before the pool has new handles: SQLite maps its shared memory from
@@ -363,8 +430,7 @@ promoted_while_it_waits(Config) ->
                          {await_at_once, [?REPO, 50, Never, 4_000]}, 30_000)
     end),
     true = e2e_wait:until("50 wait", fun() ->
-        e2e_cluster:call(Cluster, b, ecto_litefs_await,
-                         {waiters, [?REPO]}) =:= 50
+        waiters(Cluster, b) =:= 50
     end),
     ok = litefs_cluster:hand_over(e2e_cluster:litefs(Cluster), b),
     ?assertEqual([{error, timeout}],
@@ -414,6 +480,9 @@ await(Cluster, Name, Position, Ms) ->
     e2e_cluster:call(Cluster, Name, ?API, {await, [?REPO, Position, Ms]},
                      Ms + 30_000).
 
+waiters(Cluster, Name) ->
+    e2e_cluster:call(Cluster, Name, ecto_litefs_await, {waiters, [?REPO]}).
+
 read_all(Cluster, Name, Count) ->
     ?assertEqual(#{read => Count},
                  e2e_cluster:call(Cluster, Name, e2e_reader,
@@ -427,7 +496,7 @@ hold_read(Cluster, Name) ->
 
 release_read(Cluster, Name) ->
     e2e_cluster:call(Cluster, Name, e2e_reader,
-                     {release_read, [e2e_long_read]}).
+                     {release, [e2e_long_read]}).
 
 timed(Fun) ->
     From = e2e_wait:us(),
@@ -448,31 +517,16 @@ write_on_primary(Cluster, Stop) ->
 unique(Name) ->
     Name ++ integer_to_list(erlang:unique_integer([positive])).
 
-%% How often.
+%% How often. Each second one is longer than a wait.
 pause_at_random(LiteFS, Stop) ->
     e2e_cluster:in_background(fun() -> pause(LiteFS, Stop, 0) end).
 
 pause(LiteFS, Stop, Count) ->
     timer:sleep(rand:uniform(1_000)),
     ok = litefs_node:freeze(LiteFS),
-    timer:sleep(rand:uniform(500)),
+    timer:sleep(rand:uniform(300) + 300 * (Count rem 2)),
     ok = litefs_node:thaw(LiteFS),
     case filelib:is_file(Stop) of
         true -> Count + 1;
         false -> pause(LiteFS, Stop, Count + 1)
     end.
-
-%% The programs of all three nodes.
-kill_ports(Cluster, Stop, Count) ->
-    Pids = string:lexemes(os:cmd("pgrep -P " ++ vms(Cluster)
-                                 ++ " -x ecto_litefs_por"), "\n"),
-    _ = [os:cmd("kill -KILL " ++ Pid) || Pid <- Pids],
-    timer:sleep(20),
-    case filelib:is_file(Stop) of
-        true -> Count + length(Pids);
-        false -> kill_ports(Cluster, Stop, Count + length(Pids))
-    end.
-
-vms(Cluster) ->
-    lists:join(",", [e2e_cluster:call(Cluster, Name, os, {getpid, []})
-                     || Name <- litefs_cluster:names()]).

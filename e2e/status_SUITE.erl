@@ -61,20 +61,36 @@ status_of_primary_and_replica(Config) ->
                                 Status)),
          ?assert(is_integer(Lag) andalso Since >= 0),
          ?assert(lists:member(Source, [stream, mount]))
-     end || {Name, Role, Hostname} <- [{a, primary, nil},
+     end || {Name, Role, Hostname} <- [{a, primary, <<"a">>},
                                        {b, replica, <<"a">>},
                                        {c, replica, <<"a">>}]],
     ?assertMatch(#{lag_ms := 0}, status(Cluster, a)),
     {ok, _Item} = e2e_cluster:insert(Cluster, b, <<"ann">>),
     ?assertMatch(#{last_error := nil}, status(Cluster, b)),
-    {ok, {Term, _TxId, _Checksum} = Position} =
-        e2e_cluster:call(Cluster, a, ecto_litefs_await, {here, [?REPO, 2000]}),
-    ?assert(Term > 0),
-    [await_status(Cluster, Name,
-                  fun(#{term := T, position := P, waiters := Waiters}) ->
-                          {T, P, Waiters} =:=
-                              {Term, ?POSITION:new(Position), 0}
-                  end) || Name <- [a, b, c]].
+    ok = e2e_database:await_position(Cluster),
+    {ok, Term} = e2e_cluster:await_term(Cluster, a),
+    [same_position(Cluster, Name, Term) || Name <- litefs_cluster:names()],
+    ok = counts_a_waiter(Cluster, b).
+
+%% As the primary has its term, and LiteFS's file the position.
+same_position(Cluster, Name, Term) ->
+    {ok, File} = file:read_file(e2e_cluster:database(Cluster, Name) ++ "-pos"),
+    [TxId, Checksum] = [binary_to_integer(Hex, 16)
+                        || Hex <- string:lexemes(File, "/\n")],
+    #{term := Seen, position := Position} = status(Cluster, Name),
+    ?assertEqual({Name, Term}, {Name, Seen}),
+    ?assertMatch(#{term := Term, txid := TxId, checksum := Checksum}, Position).
+
+counts_a_waiter(Cluster, Name) ->
+    #{waiters := 0, position := Position} = status(Cluster, Name),
+    Never = Position#{txid := maps:get(txid, Position) + 1_000},
+    Wait = e2e_cluster:in_background(fun() ->
+        e2e_cluster:call(Cluster, Name, ?API, {await, [?REPO, Never, 3_000]})
+    end),
+    _ = await_status(Cluster, Name, fun(#{waiters := N}) -> N =:= 1 end),
+    ?assertEqual({error, timeout}, e2e_cluster:await(Wait, 30_000)),
+    ?assertMatch(#{waiters := 0}, status(Cluster, Name)),
+    ok.
 
 %% LiteFS of the primary is stopped. Its replica hears nothing more, and only
 %% the lag says so; on the primary's own node each call into LiteFS hangs.

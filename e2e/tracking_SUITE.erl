@@ -25,7 +25,6 @@
 
 -define(REPO, 'Elixir.TestRepo').
 -define(TRACKER, 'Elixir.EctoLiteFS.Tracker').
--define(PORT, 'Elixir.EctoLiteFS.Port.TestRepo').
 -define(PROGRAM, ecto_litefs_test_program).
 
 %% The real Consul is for the cases of cluster_SUITE.
@@ -158,11 +157,23 @@ row_names_no_node(Config) ->
     Atoms = atoms(Cluster, b),
     [begin
          ok = name(Cluster, Name),
-         timer:sleep(150), % more than refresh_grace_period
+         ok = await_named(Cluster, b, Name),
          ?assertEqual({ok, nil}, get_primary(Cluster, b, [{force, true}]))
      end || Name <- Hostile],
     ?assertEqual(Atoms, atoms(Cluster, b)),
     not_found(Cluster, b).
+
+%% Until the node reads that name, or that it is too long for one.
+await_named(Cluster, Reader, Name) ->
+    true = e2e_wait:until("the row is read anew", fun() ->
+        case e2e_cluster:call(Cluster, Reader, ecto_litefs_tracking,
+                              {row, [?REPO, true, 5000]}) of
+            {ok, #{node := Name}} -> true;
+            {error, {bad_row, 0, _}} -> byte_size(Name) > 1020;
+            Other -> {read, Other}
+        end
+    end),
+    ok.
 
 atoms(Cluster, Name) ->
     e2e_cluster:call(Cluster, Name, erlang, {system_info, [atom_count]}).
@@ -219,30 +230,21 @@ port_killed_before_a_promotion(Config) ->
     Cluster = e2e_suite:cluster(Config),
     [begin
          {ok, #{}} = row(Cluster, Name), % it has a program
-         ok = kill_port(Cluster, Name),
+         ok = e2e_port:kill(Cluster, Name, ?REPO),
          ok = litefs_cluster:hand_over(e2e_cluster:litefs(Cluster), Name),
          ok = e2e_cluster:await_role(Cluster, Name, primary),
          {ok, Term} = e2e_cluster:await_term(Cluster, Name),
          ok = everywhere_names(Cluster, Name, Term),
-         ok = kill_port(Cluster, Name),
+         ok = e2e_port:kill(Cluster, Name, ?REPO),
          ?assertEqual({ok, Term}, e2e_cluster:await_term(Cluster, Name))
      end || Name <- [b, c]].
-
-kill_port(Cluster, Name) ->
-    Pid = program(Cluster, Name),
-    "" = os:cmd("kill -KILL " ++ integer_to_list(Pid)),
-    ok.
-
-program(Cluster, Name) ->
-    Server = e2e_cluster:call(Cluster, Name, erlang, {whereis, [?PORT]}),
-    e2e_cluster:call(Cluster, Name, ?PROGRAM, {pid, [Server]}).
 
 %% The program lets go of the dead mount, and opens the new one.
 litefs_restarted(Config) ->
     Cluster = e2e_suite:cluster(Config),
     C = e2e_cluster:litefs(Cluster, c),
     {ok, #{term := Term}} = row(Cluster, c),
-    Pid = program(Cluster, c),
+    Pid = e2e_port:program(Cluster, c, ?REPO),
     ?assertNotEqual([], ?PROGRAM:descriptors(Pid)),
     _ = litefs_node:kill(C),
     true = e2e_wait:until("the program has let go", fun() ->
@@ -262,7 +264,7 @@ litefs_restarted(Config) ->
             Other -> Other
         end
     end),
-    ?assertEqual(Pid, program(Cluster, c)).
+    ?assertEqual(Pid, e2e_port:program(Cluster, c, ?REPO)).
 
 repos_without_a_module_are_quiet(Config) ->
     Cluster = e2e_suite:cluster(Config),

@@ -252,7 +252,7 @@ hung_for_longer_than_anybody_waits(Config) ->
 %% -- a program that dies -----------------------------------------------------
 
 -define(SERVERS, 20).
--define(KILLS, 70).          % of each server; five of seven certainly during it
+-define(KILLS, 80).          % of each server; five of eight certainly during it
 
 %% Some seconds, and minutes where six others want the same two cores.
 killed_during_each_request() -> [{timetrap, {minutes, 5}}].
@@ -265,111 +265,23 @@ killed_during_each_request(Config) ->
             end || N <- lists:seq(1, ?SERVERS)],
     Counts = [await(Ref) || Ref <- Refs],
     Seconds = erlang:monotonic_time(second) - Started,
+    [Killed, Done] = [lists:sum([maps:get(What, Each) || Each <- Counts])
+                      || What <- [killed, done]],
     ct:pal("~b requests killed in the program, ~b done before, in ~b s",
-           [lists:sum([K || {K, _} <- Counts]),
-            lists:sum([D || {_, D} <- Counts]), Seconds]),
-    ?assertEqual(?SERVERS * ?KILLS,
-                 lists:sum([K + D || {K, D} <- Counts])),
-    ?assert(lists:sum([K || {K, _} <- Counts]) >= 1000),
+           [Killed, Done, Seconds]),
+    ?assertEqual(?SERVERS * ?KILLS, Killed + Done),
+    ?assert(Killed >= 1000),
     %% one a second and server at most, or they would hide everything else
     ?assert(length(?LOG:lines()) =< ?SERVERS * (Seconds + 2)).
 
 kill_often(N, Config) ->
     Directory = filename:join(?config(directory, Config), integer_to_list(N)),
     ok = filelib:ensure_path(Directory),
-    Path = filename:join(Directory, "db"),
-    {ok, Other} = ?SQLITE:open(#{database => Path, journal_mode => wal,
-                                 busy_timeout => 1000}),
-    ok = sql(Other, "CREATE TABLE items (name TEXT)"),
-    Repo = list_to_atom("Elixir.PortSuite.Kill" ++ integer_to_list(N)),
-    {ok, Server} = ?PORT:start_link(config(Repo, list_to_binary(Path))),
-    ok = ?PORT:mode(Repo, readwrite),
-    Killer = ?PROGRAM:start_killer(),
-    Results = [kill_once(I, Repo, Server, Killer, Other)
-               || I <- lists:seq(N, N + ?KILLS - 1)],
-    ?assertEqual([{<<"ok">>}], rows(Other, "PRAGMA integrity_check")),
-    ?PROGRAM:stop_killer(Killer),
-    ok = stop(Server),
-    ok = ?SQLITE:close(Other),
-    Killed = length([killed || {error, _} <- Results]),
-    {Killed, length(Results) - Killed}.
-
-%% The next program does its work before the next kill.
-kill_once(I, Repo, Server, Killer, Other) ->
-    ok = ?PORT:write_row(Repo, row(I), ?LONG),
-    ?assertEqual({ok, row(I)}, ?PORT:read_row(Repo, ?LONG)),
-    Pid = ?PROGRAM:pid(Server),
-    New = row(I + 1000),
-    Kill = fun() -> true = ?PROGRAM:signal(Killer, "KILL", Pid) end,
-    Result = kill_while(lists:nth(I rem 7 + 1, kinds()), Repo, Server, New, Pid,
-                        Killer, Kill, Other),
-    ?WAIT:until(true, fun() -> ?PROGRAM:pid(Server) =/= Pid end),
-    {ok, Row} = ?PORT:read_row(Repo, ?LONG),
-    ?assert(lists:member(Row, [row(I), New])),
-    case Result of
-        ok -> ok;
-        {ok, _} -> ok;
-        {error, {exited, Name}} when Name =:= killed; Name =:= lost -> Result
-    end.
-
-kinds() ->
-    [write_stopped, read_stopped, open_stopped, close_stopped, write_locked,
-     write_running, open_running].
-
-%% Stopped, it has the request, and cannot answer before it is killed.
-kill_while(write_stopped, Repo, Server, New, Pid, Killer, Kill, _Other) ->
-    true = ?PROGRAM:signal(Killer, "STOP", Pid),
-    {error, _} = killed(fun() -> ?PORT:write_row(Repo, New, ?LONG) end,
-                        Server, Kill);
-kill_while(read_stopped, Repo, Server, _New, Pid, Killer, Kill, _Other) ->
-    true = ?PROGRAM:signal(Killer, "STOP", Pid),
-    {error, _} = killed(fun() -> ?PORT:read_row(Repo, ?LONG) end,
-                        Server, Kill);
-kill_while(open_stopped, Repo, Server, _New, Pid, Killer, Kill, _Other) ->
-    ok = ?PORT:mode(Repo, query_only), % so that it is opened again
-    true = ?PROGRAM:signal(Killer, "STOP", Pid),
-    Result = killed(fun() -> ?PORT:read_row(Repo, ?LONG) end, Server, Kill),
-    ok = ?PORT:mode(Repo, readwrite),
-    {error, _} = Result;
-kill_while(close_stopped, Repo, Server, _New, Pid, Killer, Kill, _Other) ->
-    true = ?PROGRAM:signal(Killer, "STOP", Pid),
-    ok = ?PORT:close(Repo),
-    until_asked(Server),
-    Kill(),
-    {error, {exited, killed}}; % if anybody had asked
-kill_while(write_locked, Repo, Server, New, _Pid, _Killer, Kill, Other) ->
-    ok = sql(Other, "BEGIN EXCLUSIVE"),
-    Result = killed(fun() -> ?PORT:write_row(Repo, New, ?LONG) end,
-                    Server, Kill),
-    ok = sql(Other, "ROLLBACK"),
-    {error, _} = Result;
-%% Somewhere, perhaps when it is done.
-kill_while(write_running, Repo, _Server, New, _Pid, _Killer, Kill, _Other) ->
-    {Ref, _} = async(fun() -> ?PORT:write_row(Repo, New, ?LONG) end),
-    spin(rand:uniform(400)),
-    Kill(),
-    await(Ref);
-kill_while(open_running, Repo, _Server, _New, _Pid, _Killer, Kill, _Other) ->
-    ok = ?PORT:close(Repo),
-    {Ref, _} = async(fun() -> ?PORT:read_row(Repo, ?LONG) end),
-    spin(rand:uniform(400)),
-    Kill(),
-    await(Ref).
-
-killed(Request, Server, Kill) ->
-    {Ref, _} = async(Request),
-    until_asked(Server),
-    Kill(),
-    await(Ref).
-
-spin(Microseconds) ->
-    spin_until(erlang:monotonic_time(microsecond) + Microseconds).
-
-spin_until(End) ->
-    case erlang:monotonic_time(microsecond) < End of
-        true -> spin_until(End);
-        false -> ok
-    end.
+    ecto_litefs_test_kills:run(
+      #{repo => list_to_atom("Elixir.PortSuite.Kill" ++ integer_to_list(N)),
+        database => filename:join(Directory, "db"), journal_mode => wal,
+        kinds => ecto_litefs_test_kills:kinds(), first => N, count => ?KILLS,
+        spin_us => 400}).
 
 killed_while_idle(Config) ->
     end_while_idle("KILL", "was killed", Config).
@@ -644,10 +556,7 @@ stop(Server) ->
     gen_server:stop(Server).
 
 row(N) ->
-    #{node => iolist_to_binary(io_lib:format("app~b@10.0.0.1", [N])),
-      updated_at => 1700000000 + N, hostname => <<"node-a">>,
-      term => 16#f000000000000000 + N, started_at => 1700000000000 + N,
-      version => <<"2.0.0">>}.
+    ecto_litefs_test_kills:row(N).
 
 asks() ->
     [fun(Repo) -> ?PORT:read_row(Repo, ?LONG) end,
@@ -662,16 +571,8 @@ async(Fun) ->
 await(Ref) ->
     receive {Ref, Result} -> Result end. % or the time trap's
 
-%% Something is in the program.
 until_asked(Server) ->
-    ?WAIT:until(asked, fun() -> step(sys:get_state(Server)) end).
-
-%% The step of the server's state, a record.
-step(State) ->
-    case [asked || {asked, _, _} <- tuple_to_list(State)] of
-        [asked] -> asked;
-        [] -> State
-    end.
+    ecto_litefs_test_kills:until_asked(Server).
 
 sql(Connection, Sql) ->
     case ?SQLITE:execute(Connection, Sql, []) of
