@@ -19,6 +19,7 @@
 -export([locked_by_the_repo/1]).
 -export([locked_at_the_first_row/1]).
 -export([a_directory/1]).
+-export([frozen_in_a_write/1]).
 
 -define(REPO, 'Elixir.TestRepo').
 -define(API, 'Elixir.EctoLiteFS').
@@ -28,6 +29,8 @@
 
 -define(DATABASES, 20).
 -define(KILLS, 64).          % of each; five of eight are certainly in time
+
+-define(FREEZES, 30).
 
 %% The real Consul is for the cases of cluster_SUITE.
 all() ->
@@ -41,7 +44,8 @@ groups() ->
     [{all, [], [killed_within_each_request,
                 locked_by_the_repo,
                 locked_at_the_first_row,
-                a_directory]}].
+                a_directory,
+                frozen_in_a_write]}].
 
 %% Seconds, and minutes where others want the same two cores.
 suite() ->
@@ -195,3 +199,39 @@ a_directory(Config) ->
     {ok, #{value := 1}} = e2e_cluster:insert(Cluster, b, <<"forwarded">>),
     ok = e2e_cluster:restart_supervisor(Cluster, a, []),
     e2e_cluster:await_role(Cluster, a, primary).
+
+%% For longer than the request may take. The program is told to end, and its COMMIT
+%% with it; killed there it would have left a database that nobody can write.
+frozen_in_a_write(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    ok = e2e_cluster:restart_supervisor(Cluster, a, []),
+    {ok, _Term} = e2e_cluster:await_term(Cluster, a),
+    {ok, Row} = port(Cluster, read_row, []),
+    Answers = [frozen_write(N, Row, Cluster) || N <- lists:seq(1, ?FREEZES)],
+    Hung = length([hung || {error, timeout} <- Answers]),
+    ct:pal("~b of ~b writes hung", [Hung, ?FREEZES]),
+    ?assert(Hung >= ?FREEZES div 3),
+    ok = e2e_cluster:call(Cluster, a, ?PORT, {close, [?REPO]}),
+    {ok, #{value := 1}} = e2e_cluster:insert(Cluster, b, <<"forwarded">>),
+    ok = e2e_database:await_position(Cluster).
+
+%% LiteFS stops some milliseconds after it was told to, in the middle of the write
+%% or before it.
+frozen_write(N, Row, Cluster) ->
+    true = e2e_wait:until("a program writes", fun() ->
+        case port(Cluster, write_row, [Row]) of
+            ok -> true;
+            Other -> Other
+        end
+    end),
+    LiteFS = e2e_cluster:litefs(Cluster, a),
+    Write = e2e_cluster:in_background(fun() ->
+        timer:sleep(rand:uniform(5) - 1),
+        e2e_cluster:call(Cluster, a, ?PORT, {write_row, [?REPO, Row, 200]})
+    end),
+    ok = litefs_node:freeze(LiteFS),
+    Answer = e2e_cluster:await(Write, 10_000),
+    ok = litefs_node:thaw(LiteFS),
+    Name = <<"frozen", (integer_to_binary(N))/binary>>,
+    ?assertMatch({ok, #{value := 1}}, e2e_cluster:insert(Cluster, a, Name)),
+    Answer.

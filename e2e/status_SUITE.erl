@@ -21,7 +21,6 @@
 
 -define(REPO, 'Elixir.TestRepo').
 -define(API, 'Elixir.EctoLiteFS').
--define(POSITION, 'Elixir.EctoLiteFS.Position').
 -define(MAX_LAG, 2000).
 
 all() ->

@@ -14,6 +14,7 @@
          directory/1,
          locked/1,
          replaced_at_the_deadline/1,
+         hung_in_a_write/1,
          expired_in_the_queue/1,
          hung_for_longer_than_anybody_waits/1,
          killed_during_each_request/0,
@@ -41,6 +42,7 @@
 -define(LOG, ecto_litefs_test_log).
 
 -define(TABLE, "_ecto_litefs_primary").
+-define(SIGTERM, 15).
 -define(LONG, 10_000).       % nothing takes that long
 
 suite() -> [{timetrap, {seconds, 60}}].
@@ -48,7 +50,7 @@ suite() -> [{timetrap, {seconds, 60}}].
 all() ->
     [each_request, mode_is_of_the_requests_after_it, row_of_1_0, missing,
      not_a_database, directory, locked, replaced_at_the_deadline,
-     expired_in_the_queue, hung_for_longer_than_anybody_waits,
+     hung_in_a_write, expired_in_the_queue, hung_for_longer_than_anybody_waits,
      killed_during_each_request, killed_while_idle, terminated_while_idle,
      ends_with_its_server, server_killed, close_lets_go,
      close_while_a_request_runs, close_while_the_program_hangs,
@@ -217,6 +219,29 @@ replaced_at_the_deadline(Config) ->
     [{warning, Line}] = ?LOG:lines(),
     ?assertMatch({match, _}, re:run(Line, "did not answer in time")),
     ok = stop(Server).
+
+%% It may be in its COMMIT, where a kill is more than LiteFS survives: SIGTERM,
+%% after which it does what it has begun. Those who come meanwhile wait.
+hung_in_a_write(Config) ->
+    {Repo, Server, Pid} = start_stopped(Config),
+    ?assertEqual({error, timeout}, ?PORT:write_row(Repo, row(2), 300)),
+    ok = ?WAIT:until(true, fun() -> is_pending(?SIGTERM, Pid) end),
+    ?assertEqual({error, timeout}, ?PORT:read_row(Repo, 300)),
+    ?assertEqual(Pid, ?PROGRAM:pid(Server)),
+    ?assert(?PROGRAM:is_alive(Pid)),
+    true = ?PROGRAM:signal(?config(killer, Config), "CONT", Pid),
+    {ok, Row} = ?PORT:read_row(Repo, ?LONG),
+    ?assert(lists:member(Row, [row(1), row(2)])),
+    ?assertNotEqual(Pid, ?PROGRAM:pid(Server)),
+    ?assertMatch([_], ?LOG:lines()),
+    ok = stop(Server).
+
+%% Whether this signal has been sent to the process, which is stopped.
+is_pending(Signal, Pid) ->
+    {ok, Status} = file:read_file(lists:concat(["/proc/", Pid, "/status"])),
+    {match, [Mask]} = re:run(Status, "ShdPnd:\\s*([0-9a-f]+)",
+                             [{capture, all_but_first, binary}]),
+    binary_to_integer(Mask, 16) band (1 bsl (Signal - 1)) =/= 0.
 
 %% Whoever waits behind the one that hangs waits no longer than it said.
 expired_in_the_queue(Config) ->
