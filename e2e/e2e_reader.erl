@@ -3,6 +3,7 @@
 -module(e2e_reader).
 
 -export([add_repo/2]).
+-export([add_nameless_repo/2]).
 -export([insert_and_read/3]).
 -export([insert_read/3]).
 -export([write_read/3]).
@@ -26,6 +27,14 @@
 -spec add_repo(module(), file:filename()) -> ok.
 add_repo(Repo, Database) ->
     ok = application:set_env(ecto_litefs, Repo, [{database, Database}]),
+    {ok, _Pid} = ecto_litefs_test_repo:start(Repo, #{database => Database,
+                                                     busy_timeout => 2000}),
+    e2e_node:add_supervisors([Repo]).
+
+%% One whose config/0 does not say where its database is, as when that was given to
+%% start_link/1 only.
+-spec add_nameless_repo(module(), file:filename()) -> ok.
+add_nameless_repo(Repo, Database) ->
     {ok, _Pid} = ecto_litefs_test_repo:start(Repo, #{database => Database,
                                                      busy_timeout => 2000}),
     e2e_node:add_supervisors([Repo]).

@@ -26,6 +26,7 @@
 -export([the_port_is_killed_meanwhile/1]).
 -export([ten_thousand_wait/1]).
 -export([without_tracking/1]).
+-export([nobody_knows_the_database/1]).
 -export([two_repos_on_one_database/1]).
 -export([two_histories/1]).
 -export([the_primary_is_killed_during_200_waits/1]).
@@ -58,6 +59,7 @@ on_their_own() ->
      own_writes_are_here_without_a_stream,
      ten_thousand_wait,
      without_tracking,
+     nobody_knows_the_database,
      two_repos_on_one_database,
      two_histories,
      the_primary_is_killed_during_200_waits,
@@ -306,6 +308,27 @@ without_tracking(Config) ->
                          ["SELECT name FROM sqlite_master "
                           "WHERE name LIKE '%litefs%'"]),
     ?assertEqual([], Tables).
+
+%% Which of LiteFS's databases is this Repo's its primary cannot know: each wait
+%% says so, and the option says which.
+nobody_knows_the_database(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    [ok = e2e_cluster:call(Cluster, Name, e2e_reader,
+                           {add_nameless_repo,
+                            [?OTHER, e2e_cluster:database(Cluster, Name)]})
+     || Name <- [a, b]],
+    Insert = fun(Row) ->
+        e2e_cluster:call(Cluster, b, e2e_reader, {insert_read, [?OTHER, Row, []]})
+    end,
+    _ = e2e_wait:until("the primary is found", fun() ->
+        e2e_cluster:call(Cluster, b, ?API, {get_primary, [?OTHER]})
+            =:= {ok, e2e_cluster:erlang_node(Cluster, a)}
+    end),
+    ?assertEqual({reported, unavailable}, Insert(<<"one">>)),
+    ?assertEqual({reported, unavailable}, Insert(<<"two">>)),
+    {ok, #{last_error := #{what := {await, unavailable}, text := Text}}} =
+        e2e_cluster:call(Cluster, b, ?API, {status, [?OTHER]}),
+    ?assertMatch({match, _}, re:run(Text, "unavailable")).
 
 %% They have one row, and so one term, however many promotions there are.
 two_repos_on_one_database(Config) ->

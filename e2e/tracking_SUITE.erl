@@ -17,6 +17,7 @@
 -export([many_writes_find_it_at_once/1]).
 -export([row_names_a_node_that_is_gone/1]).
 -export([row_names_no_node/1]).
+-export([invalidated_row_is_read_anew/1]).
 -export([row_names_the_node_that_reads_it/1]).
 -export([database_that_is_none/1]).
 -export([port_killed_before_a_promotion/1]).
@@ -37,7 +38,8 @@ all() ->
              many_writes_find_it_at_once,
              row_names_a_node_that_is_gone,
              row_names_no_node,
-             row_names_the_node_that_reads_it,
+             invalidated_row_is_read_anew,
+     row_names_the_node_that_reads_it,
              database_that_is_none,
              port_killed_before_a_promotion,
              litefs_restarted,
@@ -177,6 +179,18 @@ await_named(Cluster, Reader, Name) ->
 
 atoms(Cluster, Name) ->
     e2e_cluster:call(Cluster, Name, erlang, {system_info, [atom_count]}).
+
+%% The row is good for cache_ttl, 5 s, and what was found by it for a second.
+invalidated_row_is_read_anew(Config) ->
+    Cluster = e2e_suite:cluster(Config),
+    ok = name(Cluster, <<"gone@127.0.0.9">>),
+    ok = alone(Cluster, b),
+    ?assertEqual({ok, nil}, get_primary(Cluster, b, [{force, true}])),
+    A = e2e_cluster:erlang_node(Cluster, a),
+    ok = name(Cluster, atom_to_binary(A)),
+    ?assertEqual({ok, nil}, get_primary(Cluster, b, [])),
+    ok = e2e_cluster:call(Cluster, b, ?TRACKER, {invalidate_cache, [?REPO]}),
+    ?assertEqual({ok, A}, get_primary(Cluster, b, [])).
 
 row_names_the_node_that_reads_it(Config) ->
     Cluster = e2e_suite:cluster(Config),
