@@ -43,10 +43,10 @@ replaced(Repo, Cause, #reported{at = At} = Reported) ->
     end.
 
 sentence(timeout) ->
-    {"did not answer in time and was killed",
+    {"did not answer in time and has to end",
      "see whether LiteFS, or the disk, hangs"};
 sentence(closing) ->
-    {"did not close the database in time and was killed",
+    {"did not close the database in time and has to end",
      "see whether LiteFS, or the disk, hangs"};
 sentence(bad_reply) ->
     {"sent what is no reply and was killed",
