@@ -6,6 +6,7 @@
 -export([kill/3]).
 
 %% Called on the node.
+-export([program/1]).
 -export([kill_until/2]).
 
 -define(PROGRAM, ecto_litefs_test_program).
@@ -15,10 +16,7 @@
 -spec program(e2e_cluster:cluster(), litefs_cluster:name(), module()) ->
           non_neg_integer() | none.
 program(Cluster, Name, Repo) ->
-    case e2e_cluster:call(Cluster, Name, erlang, {whereis, [server(Repo)]}) of
-        undefined -> none;
-        Server -> e2e_cluster:call(Cluster, Name, ?PROGRAM, {pid, [Server]})
-    end.
+    e2e_cluster:call(Cluster, Name, ?MODULE, {program, [Repo]}).
 
 %% There has to be one.
 -spec kill(e2e_cluster:cluster(), litefs_cluster:name(), module()) -> ok.
@@ -44,6 +42,7 @@ kill_until(Repo, StopFile, Killer, Last, Killed) ->
         false -> kill_until(Repo, StopFile, Killer, Pid, Killed + Count)
     end.
 
+-spec program(module()) -> non_neg_integer() | none.
 program(Repo) ->
     case whereis(server(Repo)) of
         undefined -> none;

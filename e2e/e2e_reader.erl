@@ -27,9 +27,7 @@
 -spec add_repo(module(), file:filename()) -> ok.
 add_repo(Repo, Database) ->
     ok = application:set_env(ecto_litefs, Repo, [{database, Database}]),
-    {ok, _Pid} = ecto_litefs_test_repo:start(Repo, #{database => Database,
-                                                     busy_timeout => 2000}),
-    e2e_node:add_supervisors([Repo]).
+    add_nameless_repo(Repo, Database).
 
 %% One whose config/0 does not say where its database is, as when that was given to
 %% start_link/1 only.
